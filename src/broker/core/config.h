@@ -1,0 +1,41 @@
+// What the broker is told: written by control as broker.json, read by the broker. Replaced whole.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/time.h"
+
+namespace havn::broker {
+
+struct QueuePolicy {           // [queue.NAME]: declared durable at start, never deleted by a change of configuration
+    std::string name;
+    std::optional<milliseconds> message_ttl;   // as a policy: does not show in queue.declare's arguments
+    std::uint32_t max_attempts = 0;            // 0 = no limit; a delivery that failed this often goes to `NAME.failed`
+    milliseconds backoff_min{0}, backoff_max{0};   // wait before the next attempt, doubling; 0 = none
+};
+
+struct User {
+    std::string name, password;
+    bool loopback_only = false;
+};
+
+struct Config {
+    std::uint64_t revision = 0;
+    std::vector<QueuePolicy> queues;
+    std::vector<User> users{{"guest", "guest", true}};
+    std::uint32_t heartbeat_seconds = 60;
+    std::uint32_t frame_bytes_max = 131'072;
+    std::uint16_t channels_max = 2'047;
+    std::uint64_t message_bytes_max = 128u << 20;
+    std::uint64_t memory_bytes_for_content = 64u << 20;   // message content kept in memory; beyond that, read back from the log
+};
+
+Json to_json(const Config& config);
+Result<Config> config_from_json(const Json& json);
+
+}  // namespace havn::broker

@@ -1,0 +1,83 @@
+#include "io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace havn::io {
+
+Result<Fd> open_file(const std::string& path, int flags, unsigned mode) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd < 0) return fail_errno("open " + path);
+    return Fd(fd);
+}
+
+Result<std::string> read_file(const std::string& path) {
+    Result<Fd> file = open_file(path, O_RDONLY);
+    if (!file) return std::unexpected(file.error());
+    std::string text;
+    char buffer[65536];
+    for (;;) {
+        const ssize_t size = ::read(file->get(), buffer, sizeof buffer);
+        if (size > 0) {
+            text.append(buffer, static_cast<std::size_t>(size));
+        } else if (size == 0) {
+            return text;
+        } else if (errno != EINTR) {
+            return fail_errno("read " + path);
+        }
+    }
+}
+
+Result<> write_all(int fd, std::string_view data) {
+    while (!data.empty()) {
+        const ssize_t size = ::write(fd, data.data(), data.size());
+        if (size >= 0) {
+            data.remove_prefix(static_cast<std::size_t>(size));
+        } else if (errno != EINTR) {
+            return fail_errno("write");
+        }
+    }
+    return {};
+}
+
+static std::string folder_of(const std::string& path) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    return folder.empty() ? "." : folder.string();
+}
+
+Result<> replace_file(const std::string& path, std::string_view data, unsigned mode) {
+    const std::string draft = path + ".new";
+    {
+        Result<Fd> file = open_file(draft, O_WRONLY | O_CREAT | O_TRUNC, mode);
+        if (!file) return std::unexpected(file.error());
+        if (Result<> written = write_all(file->get(), data); !written) return written;
+        if (::fsync(file->get()) != 0) return fail_errno("fsync " + draft);
+    }
+    if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
+    return sync_folder(folder_of(path));
+}
+
+Result<> replace_symlink(const std::string& link, const std::string& target) {
+    const std::string draft = link + ".new";
+    if (::unlink(draft.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink " + draft);
+    if (::symlink(target.c_str(), draft.c_str()) != 0) return fail_errno("symlink " + draft);
+    if (::rename(draft.c_str(), link.c_str()) != 0) return fail_errno("rename " + draft);
+    return sync_folder(folder_of(link));
+}
+
+Result<> sync_folder(const std::string& path) {
+    Result<Fd> folder = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (!folder) return std::unexpected(folder.error());
+    if (::fsync(folder->get()) != 0) return fail_errno("fsync " + path);
+    return {};
+}
+
+Result<> make_folder(const std::string& path, unsigned mode) {
+    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return fail_errno("mkdir " + path);
+    return {};
+}
+
+}  // namespace havn::io

@@ -1,0 +1,54 @@
+// Messages with descriptors over an inherited Unix socket: how the supervisor and the parts it starts talk.
+//
+// A message is a JSON object, preceded by its length (4 bytes, little endian, at most 16 MiB), with at most
+// 64 descriptors attached (SCM_RIGHTS). A peer that breaks this is disconnected.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "io/asio.h"
+#include "io/fd.h"
+
+namespace havn::io {
+
+class Link {
+  public:
+    static constexpr std::size_t message_bytes_max = 16u << 20;
+    static constexpr std::size_t descriptors_max = 64;   // in one message; the kernel allows 253
+
+    struct Message {
+        Json body;
+        std::vector<Fd> descriptors;
+    };
+
+    // A connected pair: ours, and the one to hand to a child.
+    static Result<std::pair<Fd, Fd>> make_pair();
+
+    Link(Executor executor, Fd socket);
+    Link(Link&&) = default;
+    ~Link();
+
+    // Queues and returns; bytes leave in order as the peer reads. Descriptors are duplicated, not taken.
+    // Past `message_bytes_max` of unread backlog the link is closed: a peer that stopped reading is dead.
+    void send(const Json& body, const std::vector<int>& descriptors = {});
+
+    // The next message; Error::unavailable once the peer closed or died.
+    Task<Result<Message>> receive();
+
+    void close();
+    bool is_open() const;
+
+  private:
+    struct State;
+    std::shared_ptr<State> state_;   // shared with the coroutine that writes, which may outlive the link
+};
+
+// The link a part was started with (environment variable HAVN_LINK holds its descriptor number).
+inline constexpr const char* link_variable = "HAVN_LINK";
+Result<Fd> inherited_link();
+
+}  // namespace havn::io

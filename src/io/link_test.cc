@@ -1,0 +1,92 @@
+#include "io/link.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "io/loop.h"
+
+namespace havn::io {
+namespace {
+
+struct LinkTest : testing::Test {
+    Loop loop;
+    std::pair<Fd, Fd> ends = Link::make_pair().value();
+    Link ours{loop.executor(), std::move(ends.first)};
+    Link theirs{loop.executor(), std::move(ends.second)};
+    std::vector<Result<Link::Message>> received;
+
+    static Task<void> receive(LinkTest* self, int count) {
+        for (int i = 0; i < count; ++i) {
+            Result<Link::Message> message = co_await self->theirs.receive();
+            const bool failed = !message;
+            self->received.push_back(std::move(message));
+            if (failed) break;
+        }
+    }
+    void run_receiving(int count) {
+        loop.spawn(receive(this, count));
+        loop.run();
+    }
+};
+
+TEST_F(LinkTest, messages_arrive_in_order) {
+    ours.send({{"n", 1}});
+    ours.send({{"n", 2}});
+    run_receiving(2);
+    ASSERT_EQ(received.size(), 2u);
+    EXPECT_EQ(received[0]->body["n"], 1);
+    EXPECT_EQ(received[1]->body["n"], 2);
+}
+
+TEST_F(LinkTest, descriptors_come_with_their_own_message) {
+    Fd file(::open("/dev/null", O_RDONLY));
+    ours.send({{"n", 1}});
+    ours.send({{"n", 2}}, {file.get(), file.get()});
+    ours.send({{"n", 3}});
+    run_receiving(3);
+    ASSERT_EQ(received.size(), 3u);
+    EXPECT_TRUE(received[0]->descriptors.empty());
+    ASSERT_EQ(received[1]->descriptors.size(), 2u);
+    EXPECT_TRUE(received[2]->descriptors.empty());
+    struct stat sent {}, got {};
+    ::fstat(file.get(), &sent);
+    ::fstat(received[1]->descriptors[0].get(), &got);
+    EXPECT_EQ(sent.st_rdev, got.st_rdev);
+}
+
+TEST_F(LinkTest, a_message_larger_than_the_socket_buffer_arrives_whole) {
+    const std::string text(5u << 20, 'x');
+    ours.send({{"text", text}});
+    run_receiving(1);
+    ASSERT_TRUE(received[0].has_value());
+    EXPECT_EQ(received[0]->body["text"].get<std::string>().size(), text.size());
+}
+
+TEST_F(LinkTest, a_closed_peer_is_an_error_and_not_a_hang) {
+    ours.close();
+    run_receiving(1);
+    ASSERT_EQ(received.size(), 1u);
+    EXPECT_EQ(received[0].error().kind, Error::Kind::unavailable);
+}
+
+TEST(LinkGarbage, a_length_past_the_limit_disconnects) {
+    Loop loop;
+    std::pair<Fd, Fd> ends = Link::make_pair().value();
+    ASSERT_EQ(::write(ends.first.get(), "\xff\xff\xff\xff", 4), 4);
+    Link link(loop.executor(), std::move(ends.second));
+    struct Receiver {
+        static Task<void> run(Link* link, bool* refused) {
+            Result<Link::Message> message = co_await link->receive();
+            *refused = !message && message.error().kind == Error::Kind::invalid;
+        }
+    };
+    bool refused = false;
+    loop.spawn(Receiver::run(&link, &refused));
+    loop.run();
+    EXPECT_TRUE(refused);
+    EXPECT_FALSE(link.is_open());
+}
+
+}  // namespace
+}  // namespace havn::io
