@@ -1,0 +1,121 @@
+"""Files and functions that fit a reader: their size, their width, how they open, what they must not carry."""
+
+import re
+
+import pytest
+
+from tree import files, functions, text
+
+LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 70, 110
+CODE = files("*.h", "*.cc", under=("src", "fuzz", "bench"))
+HEADERS = files("*.h")
+
+
+def listing(problems):
+    return "\n" + "\n".join(problems)
+
+
+def test_no_file_is_too_long_to_hold_in_mind():
+    long = [f"{path}: {count} lines" for path in CODE
+            if (count := text(path).count("\n")) > LINES_MAX]
+    assert not long, f"split by noun (at most {LINES_MAX} lines):" + listing(long)
+
+
+def test_functions_fit_a_screen():
+    long = [f"{path}:{first}: {last - first + 1} lines: {head[:80]}" for path in CODE
+            for first, last, head in functions(text(path)) if last - first + 1 > FUNCTION_MAX]
+    assert not long, f"at most {FUNCTION_MAX} lines:" + listing(long)
+
+
+def test_lines_fit_the_column():
+    wide = [f"{path}:{number}: {len(line)} columns" for path in CODE
+            for number, line in enumerate(text(path).splitlines(), 1) if len(line) > COLUMNS_MAX]
+    assert not wide, listing(wide)
+
+
+def test_a_header_opens_with_what_it_is_for():
+    bad = [str(path) for path in HEADERS if not text(path).startswith("// ")]
+    assert not bad, "a header begins with a comment a user can rely on:" + listing(bad)
+
+
+def test_a_header_is_read_once():
+    bad = [str(path) for path in HEADERS if "#pragma once\n" not in text(path)]
+    assert not bad, listing(bad)
+
+
+def test_nothing_is_left_for_later():
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+    found = [f"{path}:{number}: {line.strip()[:80]}"
+             for path in files("*.h", "*.cc", "*.py", "*.md", "*.txt", "*.cmake", "dev", "*.toml",
+                               under=("src", "fuzz", "bench", "tests", "docs", "examples", "packaging", "cmake", "*.md",
+                                      "dev", "CMakeLists.txt"))
+             for number, line in enumerate(text(path).splitlines(), 1) if marks.search(line)]
+    assert not found, listing(found)
+
+
+SLEEPS = [(re.compile(r"\btime\.sleep\(\s*([0-9.]+)\s*\)"), 1.0),
+          (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:seconds\(|seconds\{)?\s*([0-9.]+)\s*(?:s\b|[)}])"), 1.0),
+          (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:milliseconds[({])?\s*([0-9.]+)\s*(?:ms\b)"), 0.001),
+          (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?milliseconds[({]\s*([0-9.]+)"), 0.001),
+          (re.compile(r"(?<![\w.\"'])sleep\(\s*([0-9.]+)\s*\)"), 1.0),
+          (re.compile(r"\busleep\(\s*([0-9]+)"), 1e-6)]
+
+
+def slept(line):
+    """Seconds a line of a test sleeps for a fixed time; 0 when it does not."""
+    return max([float(match[1]) * unit for pattern, unit in SLEEPS if (match := pattern.search(line))], default=0)
+
+
+def test_tests_wait_for_conditions_and_do_not_sleep():
+    tests = files("*_test.cc") + files("*.py", under=("tests",))
+    long = [f"{path}:{number}: {line.strip()}" for path in tests if path.name != "test_shape.py"
+            for number, line in enumerate(text(path).splitlines(), 1) if slept(line) >= 0.5]
+    assert not long, "wait for what must happen, not for a time:" + listing(long)
+
+
+@pytest.mark.parametrize("line, seconds", [
+    ("time.sleep(2)", 2), ("    time.sleep(0.05)", 0.05), ("std::this_thread::sleep_for(500ms);", 0.5),
+    ("sleep_for(std::chrono::milliseconds(20));", 0.02), ("sleep_for(std::chrono::seconds(3));", 3),
+    ("usleep(600000);", 0.6), ("sleep(1);", 1), ("wait_until(ready)", 0), ('run("sleep(1)")', 0)])
+def test_a_sleep_is_measured(line, seconds):
+    assert slept(line) == pytest.approx(seconds)
+
+
+SAMPLE = '''// One {
+#define BODY {
+namespace a::b {
+struct Point { int x = 0; int size() const { return 1; } };
+enum class E { one, two };
+constexpr int table[] = {1, 2, 3};
+std::vector<int> start{f(1), 2};
+
+template <class T>
+auto named(std::string_view text, int n = 3)
+    -> Result<T> {
+    const char* brace = "}}{";
+    char quote = '{';
+    for (int i = 0; i < 1'000; ++i) {
+        run([&] { return R"({{{)"; });
+    }
+    return {};
+}
+
+Point::Point(int x) : x_(x), y_{2} {
+}
+bool operator==(const Point& a, const Point& b) { return a.x == b.x; }
+extern "C" int main() {
+    return 0;
+}
+inline int f(int a, Options options = {}) {
+    return a;
+}
+}  // namespace a::b
+'''
+
+
+def test_functions_are_found_with_their_first_and_last_line():
+    found = [(first, last) for first, last, _ in functions(SAMPLE)]
+    assert found[0] == (4, 4)
+    assert (9, 18) in found, found
+    assert (22, 22) in found and (23, 25) in found and (26, 28) in found, found
+    assert not [one for one in found if one[0] in (5, 6)], found
