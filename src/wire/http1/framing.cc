@@ -1,0 +1,243 @@
+#include "wire/http1/framing.h"
+
+#include "wire/http1/characters.h"
+
+namespace havn::http1 {
+namespace {
+
+struct ConnectionTokens {
+    bool close = false;
+    bool keep_alive = false;
+    bool upgrade = false;
+    bool nominates = false;
+
+    void add(std::string_view list) {
+        for_each_item(list, [this](std::string_view item) {
+            if (equal_ignoring_case(item, "close")) {
+                close = true;
+            } else if (equal_ignoring_case(item, "upgrade")) {
+                upgrade = true;
+            } else if (equal_ignoring_case(item, "keep-alive")) {
+                keep_alive = true;
+            } else if (!row(find_field(item)).hop_by_hop) {
+                nominates = true;
+            }
+        });
+    }
+    bool persistent(std::uint8_t minor) const { return !close && (minor == 1 || keep_alive); }
+};
+
+// The fields that frame a message, of which each may stand there once.
+struct FramingFields {
+    const Header* length = nullptr;
+    const Header* coding = nullptr;
+    Rule rule = Rule::none;
+
+    void add(const Header& header) {
+        if (header.field == Field::content_length) {
+            if (length) rule = Rule::length_repeated;
+            length = &header;
+        } else if (header.field == Field::transfer_encoding) {
+            if (coding) rule = Rule::coding_invalid;
+            coding = &header;
+        }
+    }
+};
+
+Rule check_coding(std::string_view value) {
+    if (equal_ignoring_case(value, "chunked")) return Rule::none;
+    std::string_view last;
+    unsigned chunked = 0;
+    bool tokens = true;
+    for_each_item(value, [&](std::string_view item) {
+        last = item;
+        chunked += equal_ignoring_case(item, "chunked");
+        tokens = tokens && is_token(item);
+    });
+    const bool well_formed = tokens && chunked == 1 && equal_ignoring_case(last, "chunked");
+    return well_formed && value != last ? Rule::coding_unknown : Rule::coding_invalid;
+}
+
+std::expected<Framing, Rule> decide(const FramingFields& fields, std::uint8_t minor) {
+    if (fields.rule != Rule::none) return std::unexpected(fields.rule);
+    if (fields.coding) {
+        if (fields.length) return std::unexpected(Rule::length_and_coding);
+        if (minor == 0) return std::unexpected(Rule::coding_in_1_0);
+        if (const Rule rule = check_coding(fields.coding->value); rule != Rule::none)
+            return std::unexpected(rule);
+        return Framing{Framing::Kind::chunked, 0};
+    }
+    if (!fields.length) return Framing{};
+    const std::expected<std::uint64_t, Rule> length = parse_length(fields.length->value);
+    if (!length) return std::unexpected(length.error());
+    return Framing{Framing::Kind::length, *length};
+}
+
+bool valid_host(std::string_view host) {
+    std::string_view port;
+    if (host.starts_with('[')) {
+        const std::size_t bracket = host.find(']');
+        if (bracket == std::string_view::npos || bracket < 3) return false;
+        for (const char c : host.substr(1, bracket - 1)) {
+            const char l = lower(c);
+            if (!((l >= '0' && l <= '9') || (l >= 'a' && l <= 'f') || l == ':' || l == '.')) return false;
+        }
+        port = host.substr(bracket + 1);
+    } else {
+        const std::size_t colon = host.find(':');
+        const std::string_view name = host.substr(0, colon);
+        if (name.empty()) return false;
+        for (const char c : name) {
+            if (!has(c, host_character)) return false;
+        }
+        if (colon != std::string_view::npos) port = host.substr(colon);
+    }
+    if (port.empty()) return true;
+    if (port.front() != ':' || port.size() > 6) return false;
+    for (const char c : port.substr(1)) {
+        if (c < '0' || c > '9') return false;
+    }
+    return true;
+}
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+    return text.size() >= prefix.size() && equal_ignoring_case(text.substr(0, prefix.size()), prefix);
+}
+
+// Splits the target into host and path: RFC 9112 §3.2.
+Rule read_target(const RequestHead& head, RequestFacts& facts) {
+    const std::string_view target = head.target;
+    if (head.method == Method::connect) return Rule::none;
+    if (target.front() == '/') {
+        facts.path = target;
+        return Rule::none;
+    }
+    if (target == "*") {
+        facts.path = target;
+        return head.method == Method::options ? Rule::none : Rule::target;
+    }
+    std::size_t scheme = 0;
+    if (starts_with_ignoring_case(target, "http://")) scheme = 7;
+    if (starts_with_ignoring_case(target, "https://")) scheme = 8;
+    if (scheme == 0) return Rule::target;
+    const std::size_t end = target.find_first_of("/?", scheme);
+    facts.host = target.substr(scheme, end == std::string_view::npos ? end : end - scheme);
+    facts.absolute = true;
+    if (!valid_host(facts.host)) return Rule::host_invalid;
+    if (end == std::string_view::npos) {
+        facts.path = head.method == Method::options ? "*" : "/";
+        return Rule::none;
+    }
+    facts.path = target.substr(end);
+    return facts.path.front() == '/' ? Rule::none : Rule::target;
+}
+
+}  // namespace
+
+std::expected<std::uint64_t, Rule> parse_length(std::string_view value) {
+    constexpr std::uint64_t max = (std::uint64_t{1} << 63) - 1;
+    if (value.empty() || value.size() > 19) return std::unexpected(Rule::length_invalid);
+    std::uint64_t length = 0;
+    for (const char c : value) {
+        if (c < '0' || c > '9') return std::unexpected(Rule::length_invalid);
+        length = length * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    if (length > max) return std::unexpected(Rule::length_invalid);
+    return length;
+}
+
+bool is_nominated(std::span<const Header> headers, std::string_view name) {
+    bool found = false;
+    for (const Header& header : headers) {
+        if (header.field != Field::connection) continue;
+        for_each_item(header.value, [&](std::string_view item) { found |= equal_ignoring_case(item, name); });
+    }
+    return found;
+}
+
+std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
+    RequestFacts facts;
+    ConnectionTokens connection;
+    FramingFields framing;
+    const Header* host = nullptr;
+    std::string_view upgrade;
+    for (const Header& header : head.headers) {
+        switch (header.field) {
+            case Field::host:
+                if (host) return std::unexpected(Rule::host_repeated);
+                host = &header;
+                break;
+            case Field::connection:
+                connection.add(header.value);
+                break;
+            case Field::content_length:
+            case Field::transfer_encoding:
+                framing.add(header);
+                break;
+            case Field::upgrade:
+                upgrade = header.value;
+                break;
+            case Field::te:
+                for_each_item(header.value, [&](std::string_view item) {
+                    facts.accepts_trailers |= equal_ignoring_case(item, "trailers");
+                });
+                break;
+            case Field::expect:
+                if (head.minor == 0) break;
+                facts.expects_continue = equal_ignoring_case(header.value, "100-continue");
+                facts.expects_other = !facts.expects_continue;
+                break;
+            default:
+                break;
+        }
+    }
+    if (const Rule rule = read_target(head, facts); rule != Rule::none) return std::unexpected(rule);
+    if (!host && head.minor == 1) return std::unexpected(Rule::host_missing);
+    if (host && !valid_host(host->value)) return std::unexpected(Rule::host_invalid);
+    if (host && !facts.absolute) facts.host = host->value;
+
+    const std::expected<Framing, Rule> body = decide(framing, head.minor);
+    if (!body) return std::unexpected(body.error());
+    facts.body = body->kind == Framing::Kind::length && body->length == 0 ? Framing{} : *body;
+    facts.keep_alive = connection.persistent(head.minor);
+    facts.nominates = connection.nominates;
+    if (connection.upgrade && head.minor == 1) facts.upgrade = upgrade;
+    return facts;
+}
+
+std::expected<ResponseFacts, Rule> inspect(const ResponseHead& head, Method method) {
+    ResponseFacts facts;
+    ConnectionTokens connection;
+    FramingFields framing;
+    std::string_view upgrade;
+    for (const Header& header : head.headers) {
+        switch (header.field) {
+            case Field::connection:
+                connection.add(header.value);
+                break;
+            case Field::content_length:
+            case Field::transfer_encoding:
+                framing.add(header);
+                break;
+            case Field::upgrade:
+                upgrade = header.value;
+                break;
+            default:
+                break;
+        }
+    }
+    facts.keep_alive = connection.persistent(head.minor);
+    facts.nominates = connection.nominates;
+    if (connection.upgrade) facts.upgrade = upgrade;
+    if (head.status < 200 || head.status == 204 || head.status == 304 || method == Method::head) return facts;
+    const std::expected<Framing, Rule> body = decide(framing, head.minor);
+    if (!body) return std::unexpected(body.error());
+    facts.body = *body;
+    if (facts.body.kind == Framing::Kind::none) {
+        facts.body.kind = Framing::Kind::until_close;
+        facts.keep_alive = false;
+    }
+    return facts;
+}
+
+}  // namespace havn::http1
