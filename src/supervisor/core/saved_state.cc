@@ -1,0 +1,129 @@
+#include "supervisor/core/saved_state.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <set>
+#include <stdexcept>
+
+namespace havn::supervisor {
+
+static std::int64_t to_ms(WallTime time) {
+    return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
+}
+
+static Json to_json(const Unit& unit, std::size_t program) {
+    return {{"id", unit.id},
+            {"name", unit.name},
+            {"instance", unit.instance},
+            {"role", name(unit.role)},
+            {"program", program},
+            {"state", name(unit.state)},
+            {"wanted", unit.wanted},
+            {"replacing", unit.replacing},
+            {"restart_asked", unit.restart_asked},
+            {"pid", unit.pid},
+            {"start_time", unit.start_time},
+            {"cookie", unit.cookie},
+            {"port", unit.port},
+            {"restarts", unit.restarts},
+            {"since_ms", to_ms(unit.since)},
+            {"error", unit.error},
+            {"exit", unit.exit},
+            {"had_life", unit.had_life},
+            {"ever_ready", unit.ever_ready},
+            {"ready_now", unit.ready_now},
+            {"slow_retries", unit.policy.slow_retries()}};
+}
+
+Json to_json(const Fleet& fleet, const std::string& run) {
+    Json programs = Json::array();
+    Json units = Json::array();
+    std::map<const Program*, std::size_t> written;
+    for (const auto& [id, unit] : fleet.units()) {
+        const auto [entry, is_new] = written.emplace(unit.program.get(), programs.size());
+        if (is_new) programs.push_back(to_json(*unit.program));
+        units.push_back(to_json(unit, entry->second));
+    }
+    return {{"endpoints_version", fleet.endpoints().version},
+            {"run", run},
+            {"programs", std::move(programs)},
+            {"units", std::move(units)}};
+}
+
+static std::optional<Role> role_from_name(std::string_view text) {
+    for (const Role role : {Role::platform, Role::service, Role::worker}) {
+        if (name(role) == text) return role;
+    }
+    return std::nullopt;
+}
+
+// `at` throws on what is missing and `get` on a wrong type; both are caught by the caller.
+static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<const Program>>& programs) {
+    Unit unit;
+    unit.id = json.at("id").get<UnitId>();
+    unit.name = json.at("name").get<std::string>();
+    unit.instance = json.at("instance").get<std::uint32_t>();
+    const std::optional<Role> role = role_from_name(json.at("role").get<std::string>());
+    const std::optional<State> state = state_from_name(json.at("state").get<std::string>());
+    if (!role || !state) throw std::out_of_range("role or state of unit " + std::to_string(unit.id));
+    unit.role = *role;
+    unit.state = *state;
+    unit.program = programs.at(json.at("program").get<std::size_t>());
+    unit.wanted = json.at("wanted").get<bool>();
+    unit.replacing = json.at("replacing").get<bool>();
+    unit.restart_asked = json.at("restart_asked").get<bool>();
+    unit.pid = json.at("pid").get<int>();
+    unit.start_time = json.at("start_time").get<std::uint64_t>();
+    unit.cookie = json.at("cookie").get<std::string>();
+    unit.port = json.at("port").get<std::uint16_t>();
+    unit.restarts = json.at("restarts").get<std::uint32_t>();
+    unit.since = WallTime(milliseconds(json.at("since_ms").get<std::int64_t>()));
+    unit.error = json.at("error").get<std::string>();
+    unit.exit = json.at("exit").get<std::string>();
+    unit.had_life = json.at("had_life").get<bool>();
+    unit.ever_ready = json.at("ever_ready").get<bool>();
+    unit.ready_now = json.at("ready_now").get<bool>();
+    unit.policy.set_slow_retries(json.at("slow_retries").get<std::uint32_t>());
+    return unit;
+}
+
+// A part's specification has no command or directory: it is no program a user could have written.
+static Result<Program> saved_program(Json json, const std::string& path) {
+    const bool is_part = json.is_object() && json.value("command", Json("x")) == "";
+    if (!is_part) return program_from_json(json, path);
+    const Json name = json["name"];
+    json["name"] = "part";
+    json["command"] = "part";
+    json["directory"] = "/";
+    Result<Program> program = program_from_json(json, path);
+    if (!program) return program;
+    if (!name.is_string()) return fail(Error::Kind::corrupt, path + ".name: expected a string");
+    program->name = name.get<std::string>();
+    program->command = program->directory = "";
+    return program;
+}
+
+Result<SavedState> saved_state_from_json(const Json& json) {
+    try {
+        SavedState saved;
+        saved.endpoints_version = json.at("endpoints_version").get<std::uint64_t>();
+        saved.run = json.at("run").get<std::string>();
+        std::vector<std::shared_ptr<const Program>> programs;
+        for (const Json& entry : json.at("programs")) {
+            Result<Program> program = saved_program(entry, fmt::format("programs[{}]", programs.size()));
+            if (!program) return std::unexpected(program.error());
+            programs.push_back(std::make_shared<const Program>(std::move(*program)));
+        }
+        std::set<UnitId> ids;
+        for (const Json& entry : json.at("units")) {
+            saved.units.push_back(unit_from_json(entry, programs));
+            if (!ids.insert(saved.units.back().id).second) throw std::out_of_range("unit id given twice");
+        }
+        return saved;
+    } catch (const std::exception& error) {
+        return fail(Error::Kind::corrupt, std::string("the saved process table: ") + error.what());
+    }
+}
+
+}  // namespace havn::supervisor

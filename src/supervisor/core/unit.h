@@ -1,0 +1,69 @@
+// One instance as the supervisor keeps it: a chain of lives under one unchanging specification.
+//
+// When a program changes, its instance gets a new unit; for a service the old one stays until the new one is
+// ready, so two units may share a name and an instance number for a while.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/time.h"
+#include "supervisor/core/desired.h"
+#include "supervisor/core/instance.h"
+#include "supervisor/core/restart_policy.h"
+
+namespace havn::supervisor {
+
+enum class Role { platform, service, worker };
+
+std::string_view name(Role role);
+
+using UnitId = std::uint64_t;
+
+// Both clocks at one moment: the monotonic one decides, the wall clock is for people.
+struct Moment {
+    Time time;
+    WallTime wall;
+};
+
+struct Unit {
+    UnitId id = 0;
+    std::string name;
+    std::uint32_t instance = 1;
+    Role role = Role::service;
+    std::shared_ptr<const Program> program;  // with `instances` set to 1, so that equal means unchanged
+
+    State state = State::down;
+    bool wanted = true;          // false: once it is down it is forgotten
+    bool replacing = false;      // it takes over from an older unit and has not been ready yet
+    bool restart_asked = false;  // it is to be replaced although nothing changed
+
+    int pid = 0;                   // 0 without a process
+    std::uint64_t start_time = 0;  // of the process, in clock ticks after boot: tells a reused pid
+    std::string cookie;            // unguessable; in the environment of this life and of all it starts
+    std::uint16_t port = 0;        // of a service's present life
+    std::uint32_t restarts = 0;    // lives after the first one
+    WallTime since{};              // start of the present life; without one, when the state was entered
+    std::string error;             // why there is no good life at present
+    std::string exit;              // how the last life ended: "exit 1", "signal 9 (Killed)"
+
+    bool had_life = false;
+    bool ever_ready = false;  // in any life: it does not wait for dependencies again
+    bool ready_now = false;   // in this life
+    Time spawned_at{};
+    Time deadline = Time::max();
+    Time probe_at = Time::max();
+    milliseconds probe_pause{0};
+    std::uint32_t probe_failures = 0;
+    RestartPolicy policy{RestartLimits{}};
+
+    std::string label() const { return name + "." + std::to_string(instance); }
+    std::string endpoint() const { return "127.0.0.1:" + std::to_string(port); }
+    bool is_probed() const { return role == Role::service; }
+};
+
+// A part of the platform has the same policy with shorter pauses: nothing works without it.
+RestartLimits restart_limits(const Unit& unit);
+
+}  // namespace havn::supervisor
