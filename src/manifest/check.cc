@@ -1,0 +1,259 @@
+#include "manifest/check.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "manifest/amqp_url.h"
+#include "manifest/forms.h"
+#include "manifest/names.h"
+
+namespace havn::manifest {
+namespace {
+
+class Checker {
+  public:
+    explicit Checker(Draft& draft) : draft_(draft), manifest_(draft.manifest), places_(draft.places) {}
+
+    void run() {
+        sort_all();
+        for (auto& service : manifest_.services) check_program(service, "service");
+        for (auto& worker : manifest_.workers) check_worker(worker);
+        check_one_name_each();
+        check_circles();
+        for (auto& route : manifest_.routes) check_route(route);
+        check_balances();
+        check_listen();
+        check_broker();
+        if (manifest_.services.empty() && manifest_.workers.empty() && !draft_.has_errors())
+            draft_.warn({draft_.file, 0, 0}, "there is nothing to start",
+                        "add [service.NAME] or [worker.NAME] with a command");
+    }
+
+  private:
+    template <class Named>
+    static std::vector<std::string_view> names_of(const std::vector<Named>& all) {
+        std::vector<std::string_view> names;
+        for (const auto& one : all) names.push_back(one.name);
+        return names;
+    }
+
+    static bool has(const std::vector<std::string_view>& names, std::string_view name) {
+        return std::ranges::find(names, name) != names.end();
+    }
+
+    void sort_all() {
+        std::ranges::sort(manifest_.services, {}, &Service::name);
+        std::ranges::sort(manifest_.workers, {}, &Worker::name);
+        std::ranges::sort(manifest_.routes, {}, &Route::key);
+        std::ranges::sort(manifest_.queues, {}, &Queue::name);
+        for (auto& service : manifest_.services) std::ranges::sort(service.depends_on);
+        for (auto& worker : manifest_.workers) std::ranges::sort(worker.depends_on);
+        for (auto& route : manifest_.routes) std::ranges::sort(route.methods);
+        services_ = names_of(manifest_.services);
+        workers_ = names_of(manifest_.workers);
+        queues_ = names_of(manifest_.queues);
+    }
+
+    // "did you mean X?", else what there is, else what to add.
+    std::string hint_for(std::string_view name, const std::vector<std::string_view>& known,
+                         std::string_view table) {
+        if (const auto best = nearest(name, known); !best.empty())
+            return fmt::format("did you mean \"{}\"?", best);
+        const auto add = fmt::format("add [{}.{}]", table, is_name(name) ? std::string(name) : "NAME");
+        if (known.empty()) return add;
+        return fmt::format("there is {}; or {}", fmt::join(known, ", "), add);
+    }
+
+    void check_program(const Program& program, std::string_view table) {
+        const auto path = join_path(table, program.name);
+        if (program.command.empty() && !places_.has(join_path(path, "command")))
+            draft_.error(places_.of(path),
+                         fmt::format("the {} {} has no command", table, toml_text(program.name)),
+                         "add command = \"…\" here, or a line for it to the Procfile");
+        if (program.isolation != Isolation::process)
+            draft_.error(
+                places_.of(join_path(path, "isolation")),
+                fmt::format("`isolation` is \"{}\", but this version has only \"process\", and never runs "
+                            "unisolated what asks for more",
+                            program.isolation == Isolation::container ? "container" : "vm"),
+                "write isolation = \"process\", or leave it out");
+        for (const auto& name : program.depends_on)
+            check_dependency(program, name, join_path(path, "depends_on"));
+        for (const auto& [variable, value] : program.env)
+            if (variable == "PORT" || variable.starts_with("HAVN_"))
+                draft_.error(places_.of(join_path(path, "env")),
+                             fmt::format("`{}` is set by Havn itself", variable), "leave it out of env");
+    }
+
+    void check_dependency(const Program& program, std::string_view name, const std::string& path) {
+        if (name == program.name) {
+            draft_.error(places_.of(path), fmt::format("{} depends on itself", toml_text(name)),
+                         "leave it out");
+        } else if (!has(services_, name) && !has(workers_, name)) {
+            auto known = services_;
+            known.insert(known.end(), workers_.begin(), workers_.end());
+            std::erase(known, program.name);
+            draft_.error(places_.of(path), fmt::format("there is no service or worker {}", toml_text(name)),
+                         hint_for(name, known, "service"));
+        }
+    }
+
+    void check_worker(Worker& worker) {
+        const auto path = join_path("worker", worker.name);
+        check_program(worker, "worker");
+        check_queue(worker.queue, join_path(path, "queue"));
+        if (!worker.scale) return;
+        const auto scale = join_path(path, "scale");
+        const auto& [min, max, backlog, cooldown] = *worker.scale;
+        if (!places_.has(join_path(scale, "max"))) worker.scale->max = std::max(min, max);
+        if (min > max)
+            return draft_.error(places_.of(join_path(scale, "min")),
+                                fmt::format("`min` is {}, more than `max`, which is {}", min, max), "");
+        const auto instances = join_path(path, "instances");
+        if (!places_.has(instances))
+            worker.instances = min;
+        else if (worker.instances < min || worker.instances > max)
+            draft_.error(
+                places_.of(instances),
+                fmt::format("`instances` is {}, but `scale` allows {} to {}", worker.instances, min, max),
+                "leave `instances` out: it then is `min`");
+    }
+
+    void check_queue(const std::string& name, const std::string& path) {
+        if (name.empty() || has(queues_, name)) return;
+        auto hint = hint_for(name, queues_, "queue");
+        if (!is_name(name) && queues_.empty()) hint = fmt::format("add [queue.{}]", toml_text(name));
+        draft_.error(places_.of(path), fmt::format("there is no queue {}", toml_text(name)), std::move(hint));
+    }
+
+    // Services and workers share `havn ps`, log files and variables, so a name belongs to one.
+    void check_one_name_each() {
+        for (const auto name : workers_)
+            if (has(services_, name))
+                draft_.error(places_.of(join_path("worker", name)),
+                             fmt::format("{} is the name of a service already", toml_text(std::string(name))),
+                             "choose another name");
+        std::map<std::string, std::string_view> variables;
+        for (const auto name : services_) {
+            const auto [at, added] = variables.emplace(url_variable(name), name);
+            if (!added)
+                draft_.error(places_.of(join_path("service", name)),
+                             fmt::format("the services {} and {} would share the variable ${}", at->second,
+                                         name, at->first),
+                             "choose another name");
+        }
+    }
+
+    const Program* program(std::string_view name, std::string_view& table) const {
+        table = "service";
+        for (const auto& one : manifest_.services)
+            if (one.name == name) return &one;
+        table = "worker";
+        for (const auto& one : manifest_.workers)
+            if (one.name == name) return &one;
+        return nullptr;
+    }
+
+    void check_circles() {
+        std::map<std::string_view, int> seen;  // 1 = on the path, 2 = done
+        for (const auto& names : {services_, workers_})
+            for (const auto name : names) {
+                std::vector<std::string_view> path;
+                follow(name, path, seen);
+            }
+    }
+
+    // Depth first; every circle is reported once, where its first member (in the order of names) closes it.
+    void follow(std::string_view name, std::vector<std::string_view>& path,
+                std::map<std::string_view, int>& seen) {
+        std::string_view table;
+        const auto* one = program(name, table);
+        if (one == nullptr || seen[name] == 2) return;
+        seen[name] = 1;
+        path.push_back(name);
+        for (const auto& next : one->depends_on) {
+            if (next == name) continue;
+            if (seen[next] != 1) {
+                follow(next, path, seen);
+                continue;
+            }
+            const auto start = std::ranges::find(path, std::string_view(next));
+            draft_.error(places_.of(join_path(table, name, "depends_on")),
+                         fmt::format("`depends_on` goes in a circle: {} → {}",
+                                     fmt::join(std::vector(start, path.end()), " → "), next),
+                         "take one of them out: nothing in a circle could start first");
+        }
+        path.pop_back();
+        seen[name] = 2;
+    }
+
+    void check_route(const Route& route) {
+        const auto path = join_path("route", route.key);
+        check_queue(route.queue, join_path(path, "queue"));
+        if (route.service.empty() || has(services_, route.service)) return;
+        const auto place = places_.of(join_path(path, "service"));
+        if (has(workers_, route.service))
+            return draft_.error(
+                place, fmt::format("{} is a worker, which takes no requests", toml_text(route.service)),
+                fmt::format("make it [service.{}]", route.service));
+        draft_.error(place, fmt::format("there is no service {}", toml_text(route.service)),
+                     hint_for(route.service, services_, "service"));
+    }
+
+    // One service is balanced one way: its key and its routes must not contradict each other.
+    void check_balances() {
+        for (auto& service : manifest_.services) {
+            bool said = places_.has(join_path("service", service.name, "balance"));
+            for (const auto& route : manifest_.routes) {
+                if (route.service != service.name || !route.balance) continue;
+                if (said && *route.balance != service.balance)
+                    draft_.error(places_.of(join_path("route", route.key, "balance")),
+                                 fmt::format("the service {} is balanced another way elsewhere",
+                                             toml_text(service.name)),
+                                 "write the same `balance` in all its routes");
+                service.balance = *route.balance;
+                said = true;
+            }
+        }
+    }
+
+    void check_listen() {
+        const auto port = [](const std::string& address) { return address.substr(address.rfind(':')); };
+        const auto host = [](const std::string& address) { return address.substr(0, address.rfind(':')); };
+        const auto is_any = [](std::string_view name) { return name == "0.0.0.0" || name == "[::]"; };
+        if (!manifest_.broker.url.empty()) return;
+        for (const auto& outside : manifest_.gateway.listen)
+            for (const auto& inside : manifest_.broker.listen) {
+                if (port(outside) != port(inside)) continue;
+                if (host(outside) != host(inside) && !is_any(host(outside)) && !is_any(host(inside)))
+                    continue;
+                const auto path = join_path("broker", "listen");
+                draft_.error(places_.of(places_.has(path) ? path : join_path("gateway", "listen")),
+                             fmt::format("gateway and broker both listen on port {}", port(inside).substr(1)),
+                             "give one of them another port");
+            }
+    }
+
+    void check_broker() {
+        if (manifest_.broker.url.empty()) return;
+        for (const auto& queue : manifest_.queues) {
+            if (!queue.ttl && queue.max_attempts == 0 && queue.backoff == Backoff{}) continue;
+            draft_.warn(places_.of(join_path("queue", queue.name)),
+                        fmt::format("what [queue.{}] says is not applied to the broker at `url`", queue.name),
+                        "set it there as a policy");
+        }
+    }
+
+    Draft& draft_;
+    Manifest& manifest_;
+    Places& places_;
+    std::vector<std::string_view> services_, workers_, queues_;
+};
+
+}  // namespace
+
+void check(Draft& draft) {
+    Checker(draft).run();
+}
+
+}  // namespace havn::manifest

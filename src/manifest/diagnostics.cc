@@ -1,0 +1,60 @@
+// Diagnostics as a compiler prints them.
+#include <fmt/format.h>
+
+#include "manifest/manifest.h"
+
+namespace havn::manifest {
+namespace {
+
+std::string_view name(Diagnostic::Severity severity) {
+    return severity == Diagnostic::Severity::error ? "error" : "warning";
+}
+
+std::optional<std::string_view> line_of(std::string_view text, int line) {
+    for (int number = 1; number < line; ++number) {
+        const auto end = text.find('\n');
+        if (end == text.npos) return std::nullopt;
+        text.remove_prefix(end + 1);
+    }
+    text = text.substr(0, text.find('\n'));
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    return text;
+}
+
+// A terminal must not be steered by a file: control characters show as a space.
+std::string printable(std::string_view text) {
+    std::string result(text);
+    for (auto& c : result)
+        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+    return result;
+}
+
+// The line and, below it, a caret. Columns count characters, so continuation bytes of UTF-8 take no room.
+std::string excerpt(std::string_view line, int column) {
+    return fmt::format("  {}\n  {:>{}}\n", printable(line), "^", column);
+}
+
+}  // namespace
+
+std::string render(const std::vector<Diagnostic>& diagnostics, const std::vector<Source>& sources) {
+    std::string text;
+    for (const auto& one : diagnostics) {
+        text += one.file;
+        if (one.line > 0) text += fmt::format(":{}:{}", one.line, one.column);
+        text += fmt::format(": {}: {}\n", name(one.severity), printable(one.message));
+        for (const auto& source : sources) {
+            if (source.file != one.file || one.line == 0) continue;
+            if (const auto line = line_of(source.text, one.line)) text += excerpt(*line, one.column);
+        }
+        if (!one.hint.empty()) text += fmt::format("  hint: {}\n", printable(one.hint));
+    }
+    return text;
+}
+
+Json to_json(const Diagnostic& diagnostic) {
+    return {
+        {"severity", name(diagnostic.severity)}, {"file", diagnostic.file},       {"line", diagnostic.line},
+        {"column", diagnostic.column},           {"message", diagnostic.message}, {"hint", diagnostic.hint}};
+}
+
+}  // namespace havn::manifest

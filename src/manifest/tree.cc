@@ -1,0 +1,69 @@
+#include "manifest/tree.h"
+
+#include <fmt/format.h>
+
+#include "manifest/keys.h"
+
+namespace havn::manifest {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+constexpr std::size_t shown_max = 60;  // of a text that is quoted in a message
+
+std::string quoted(const std::string& text) {
+    if (text.size() <= shown_max) return toml_text(text);
+    std::size_t end = shown_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+        --end;  // not inside a character
+    return toml_text(text.substr(0, end)) + "…";
+}
+
+}  // namespace
+
+Node tree_of(const Json& json) {
+    switch (json.type()) {
+        case Json::value_t::string:
+            return {{}, json.get<std::string>()};
+        case Json::value_t::boolean:
+            return {{}, json.get<bool>()};
+        case Json::value_t::number_float:
+            return {{}, json.get<double>()};
+        case Json::value_t::number_integer:
+            return {{}, json.get<std::int64_t>()};
+        case Json::value_t::number_unsigned:
+            if (json.get<std::uint64_t>() > INT64_MAX) return {{}, json.get<double>()};
+            return {{}, json.get<std::int64_t>()};
+        case Json::value_t::array: {
+            Node::Array items;
+            for (const auto& item : json) items.push_back(tree_of(item));
+            return {{}, std::move(items)};
+        }
+        case Json::value_t::object: {
+            Node::Table entries;
+            for (const auto& [name, value] : json.items()) entries.push_back({name, {}, tree_of(value)});
+            return {{}, std::move(entries)};
+        }
+        default:
+            return {{}, Node::Other{"null"}};
+    }
+}
+
+std::string found(const Node& node) {
+    return std::visit(
+        Overloaded{
+            [](const std::string& text) { return "the text " + quoted(text); },
+            [](std::int64_t number) { return fmt::format("the whole number {}", number); },
+            [](double number) { return fmt::format("the number {}", number); },
+            [](bool truth) { return std::string(truth ? "true" : "false"); },
+            [](const Node::Array& items) { return std::string(items.empty() ? "an empty list" : "a list"); },
+            [](const Node::Table&) { return std::string("a table"); },
+            [](const Node::Other& other) { return other.what; },
+        },
+        node.value);
+}
+
+}  // namespace havn::manifest
