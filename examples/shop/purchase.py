@@ -1,6 +1,6 @@
 """Buys something in the running shop the way a customer does, and checks everything that must follow.
 
-    python3 purchase.py [--shop http://127.0.0.1:8080] [--data DIR]
+    python3 purchase.py [http://127.0.0.1:8080] [--data DIR]
 
 Prints what it saw, line by line. Exit 0 when all of it was right, 1 with the reason when not.
 """
@@ -156,7 +156,7 @@ def slow_inventory(shop):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--shop", default="http://127.0.0.1:8080", help="where the gateway listens")
+    arguments.add_argument("shop", nargs="?", default="http://127.0.0.1:8080", help="where the gateway listens")
     arguments.add_argument("--data", default=os.environ.get("SHOP_DATA", Path(__file__).resolve().parent / "data"),
                            type=Path, help="the shop's data folder")
     options = arguments.parse_args()
