@@ -57,6 +57,7 @@ def blank(source):
     return re.sub(pattern, spaces, source, flags=re.S | re.M)
 
 
+MEMBER = re.compile(r"\)[\w\s]*:[^:].*\w$", re.S)
 SCOPE = re.compile(r"\b(namespace|class|struct|union|enum)\b|^\s*extern\s*$")
 
 
@@ -84,7 +85,7 @@ def functions(source):
                 stack.append("inner")
                 continue
             head = source[start:at]
-            if head.count("(") > head.count(")"):    # a default argument such as `= {}`
+            if head.count("(") > head.count(")") or MEMBER.search(head):    # inside a head: `= {}`, `: x_{1}`
                 stack.append("argument")
                 continue
             if opens_function(head):
