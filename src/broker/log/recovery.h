@@ -1,0 +1,71 @@
+// Reads a log back: what is provably as written, and nothing else. docs/formats/log.md, "Reading it back".
+//
+// Two passes over the segments, in order: one to learn the topology and everything that is settled, one to
+// hand out what is not. A spoilt stretch is reported with its file and offset and stepped over; the unsynced
+// tail of the last segment is cut.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/journal.h"
+#include "broker/log/record.h"
+#include "broker/log/segment.h"
+#include "broker/log/storage.h"
+
+namespace havn::broker {
+
+using Topology = std::map<std::string, std::string, std::less<>>;
+
+class Recovery {
+  public:
+    explicit Recovery(Storage& storage) : storage_(storage) {}
+
+    // First pass. Fails only if the folder cannot be read.
+    Result<> scan();
+
+    // Second pass: every unsettled delivery, as once published. What the sink does not know goes into
+    // `orphans`.
+    void deliver(RecoverySink& sink, std::vector<DeliveryId>& orphans);
+
+    // Makes the last segment end where its proven part ends, and all of it durable. Nothing may be written
+    // before.
+    Result<> cut_tail();
+
+    Topology& topology() { return topology_; }
+    std::vector<std::unique_ptr<Segment>>& segments() { return segments_; }  // by number; all sealed
+    std::uint32_t last_number() const { return last_number_; }               // of any file seen; 0 = none
+    std::uint64_t spoilt_bytes() const { return spoilt_bytes_; }
+
+  private:
+    Result<> find_segments();
+    std::string_view load(const Segment& segment);  // the whole file; valid until the next call
+    void scan_segment(Segment& segment, bool last);
+    bool apply(Segment& segment, const Record& record);
+    bool apply_message(Segment& segment, const Record& record);
+    bool apply_settle(Segment& segment, std::string_view payload);
+    bool apply_settled_set(Segment& segment, std::string_view payload);
+    bool apply_topology(const Record& record);
+    void end_snapshot();
+    void settle_run_of(Segment& holder, const Run& run);
+    Segment* find(std::uint32_t number);
+    void report(const Segment& segment, std::uint32_t from, std::uint32_t to, std::string_view why);
+
+    Storage& storage_;
+    std::vector<std::unique_ptr<Segment>> segments_;
+    Topology topology_;
+    Topology snapshot_;  // collected between snapshot_begin and snapshot_end
+    bool in_snapshot_ = false;
+    bool snapshot_holed_ = false;
+    std::uint32_t last_number_ = 0;
+    bool last_header_spoilt_ = false;
+    bool last_sealed_ = false;
+    std::uint64_t spoilt_bytes_ = 0;
+    std::unique_ptr<char[]> buffer_;
+    std::size_t buffer_size_ = 0;
+};
+
+}  // namespace havn::broker
