@@ -24,6 +24,7 @@
 namespace havn::broker {
 
 class Session;
+class Vhost;
 
 // How the core says "look at this session": its output() was empty and is not any more, or it is closed()
 // now. Called from inside other calls: note the session, act later.
@@ -85,11 +86,10 @@ class Broker final : public RecoverySink {
     std::uint64_t content_bytes() const;                  // message content held in memory now
     Result<std::uint64_t> purge(std::string_view queue);  // how many messages went; Error::not_found
 
-    class State;  // for the other modules of the core
-    State& state() { return *state_; }
+    Vhost& vhost() { return *vhost_; }  // for the other modules of the core
 
   private:
-    std::unique_ptr<State> state_;
+    std::unique_ptr<Vhost> vhost_;
 };
 
 }  // namespace havn::broker

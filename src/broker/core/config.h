@@ -12,11 +12,11 @@
 
 namespace havn::broker {
 
-struct QueuePolicy {           // [queue.NAME]: declared durable at start, never deleted by a change of configuration
+struct QueuePolicy {  // [queue.NAME]: declared durable at start, never deleted by a change of configuration
     std::string name;
-    std::optional<milliseconds> message_ttl;   // as a policy: does not show in queue.declare's arguments
-    std::uint32_t max_attempts = 0;            // 0 = no limit; a delivery that failed this often goes to `NAME.failed`
-    milliseconds backoff_min{0}, backoff_max{0};   // wait before the next attempt, doubling; 0 = none
+    std::optional<milliseconds> message_ttl;  // as a policy: does not show in queue.declare's arguments
+    std::uint32_t max_attempts = 0;  // 0 = no limit; a delivery that failed this often goes to `NAME.failed`
+    milliseconds backoff_min{0}, backoff_max{0};  // wait before the next attempt, doubling; 0 = none
 };
 
 struct User {
@@ -32,7 +32,8 @@ struct Config {
     std::uint32_t frame_bytes_max = 131'072;
     std::uint16_t channels_max = 2'047;
     std::uint64_t message_bytes_max = 128u << 20;
-    std::uint64_t memory_bytes_for_content = 64u << 20;   // message content kept in memory; beyond that, read back from the log
+    std::uint64_t memory_bytes_for_content =
+        64u << 20;  // message content kept in memory; beyond that, read back from the log
 };
 
 Json to_json(const Config& config);

@@ -1,8 +1,8 @@
 // Where the broker writes down what must survive: the seam between the pure core and the log on disk.
 //
 // Calls only buffer, in order. The shell flushes once per loop turn; a later durable position tells that all
-// before it is on disk. Topology (durable exchanges, queues, bindings) is a map of opaque keys and values to the
-// journal: the core encodes them, and gets the whole map back at start.
+// before it is on disk. Topology (durable exchanges, queues, bindings) is a map of opaque keys and values to
+// the journal: the core encodes them, and gets the whole map back at start.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,14 @@ class Journal {
     // queues[i], gets ordinal first.ordinal + i. `offset` finds the record again for read().
     struct Placement {
         DeliveryId first;
-        std::uint32_t offset = 0;   // within the segment, bytes
+        std::uint32_t offset = 0;  // within the segment, bytes
     };
     virtual Placement append(const Message& message, std::span<const QueueId> queues) = 0;
 
     // That delivery is over: acknowledged, expired, purged, dead-lettered, or its queue deleted.
     virtual void settle(DeliveryId delivery) = 0;
 
-    virtual void put(std::string_view key, std::string_view value) = 0;   // topology: add or replace
+    virtual void put(std::string_view key, std::string_view value) = 0;  // topology: add or replace
     virtual void erase(std::string_view key) = 0;
 
     // Everything handed over so far ends here; compare with the shell's durable position.
@@ -46,7 +46,8 @@ class RecoverySink {
     virtual void on_topology(std::string_view key, std::string_view value) = 0;
     virtual void on_topology_complete() = 0;
     // A queue the topology no longer knows: return false, and the log settles the delivery.
-    virtual bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message) = 0;
+    virtual bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset,
+                             const Message::Parts& message) = 0;
 };
 
 }  // namespace havn::broker

@@ -21,6 +21,8 @@
 
 namespace havn::broker {
 
+class Connection;
+
 class Session {
   public:
     struct Peer {
@@ -67,11 +69,8 @@ class Session {
     std::string_view user() const;          // empty before log-in
     std::string_view close_reason() const;  // why closed(), for the log; empty for an orderly close
 
-    class State;  // for the other modules of the core
-    State& state() { return *state_; }
-
   private:
-    std::unique_ptr<State> state_;
+    std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace havn::broker

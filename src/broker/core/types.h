@@ -12,10 +12,10 @@ namespace havn::broker {
 // A durable queue's name in the log: given once, never used again.
 enum class QueueId : std::uint32_t {};
 
-// One (message, queue) pair in the log: which segment, and the how-manieth delivery of that segment. Ordered as
-// published. The default value means "not in the log": transient, or in a queue that is not durable.
+// One (message, queue) pair in the log: which segment, and the how-manieth delivery of that segment. Ordered
+// as published. The default value means "not in the log": transient, or in a queue that is not durable.
 struct DeliveryId {
-    std::uint32_t segment = 0;   // from 1
+    std::uint32_t segment = 0;  // from 1
     std::uint32_t ordinal = 0;
 
     bool stored() const { return segment != 0; }
@@ -37,11 +37,15 @@ class Message {
 
     std::string_view exchange() const { return {data(), exchange_size_}; }
     std::string_view routing_key() const { return {data() + exchange_size_, routing_key_size_}; }
-    std::string_view properties() const { return {data() + exchange_size_ + routing_key_size_, properties_size_}; }
+    std::string_view properties() const {
+        return {data() + exchange_size_ + routing_key_size_, properties_size_};
+    }
     std::string_view body() const {
         return {data() + exchange_size_ + routing_key_size_ + properties_size_, body_size_};
     }
-    std::size_t bytes() const { return sizeof(Message) + exchange_size_ + routing_key_size_ + properties_size_ + body_size_; }
+    std::size_t bytes() const {
+        return sizeof(Message) + exchange_size_ + routing_key_size_ + properties_size_ + body_size_;
+    }
 
   private:
     friend class MessagePtr;
@@ -51,14 +55,14 @@ class Message {
     std::uint32_t references_ = 0;
     std::uint32_t properties_size_ = 0;
     std::uint32_t body_size_ = 0;
-    std::uint8_t exchange_size_ = 0;      // a short string: at most 255 bytes
+    std::uint8_t exchange_size_ = 0;  // a short string: at most 255 bytes
     std::uint8_t routing_key_size_ = 0;
 };
 
 class MessagePtr {
   public:
     MessagePtr() = default;
-    static MessagePtr make(const Message::Parts& parts);   // copies; exchange and key at most 255 bytes each
+    static MessagePtr make(const Message::Parts& parts);  // copies; exchange and key at most 255 bytes each
     MessagePtr(const MessagePtr& other) : message_(other.message_) {
         if (message_) ++message_->references_;
     }

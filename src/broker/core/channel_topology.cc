@@ -1,0 +1,275 @@
+// Channel: declaring, binding and deleting exchanges and queues.
+#include <algorithm>
+
+#include "broker/core/channel.h"
+#include "broker/core/connection.h"
+#include "broker/core/vhost.h"
+#include "wire/amqp/table.h"
+
+namespace havn::broker {
+
+using namespace amqp;
+
+namespace {
+
+std::string clean(std::string_view name) {  // line ends have no place in a name
+    std::string cleaned(name);
+    std::erase_if(cleaned, [](char c) { return c == '\n' || c == '\r'; });
+    return cleaned;
+}
+
+Outcome check_not_reserved(std::string_view kind, std::string_view name) {
+    if (!name.starts_with("amq.")) return {};
+    return refuse(ReplyCode::access_refused, "{} name '{}' contains reserved prefix 'amq.*'", kind, name);
+}
+
+Outcome check_same(std::string_view argument, std::string_view kind, std::string_view name,
+                   std::string_view received, std::string_view current) {
+    if (received == current) return {};
+    return refuse(ReplyCode::precondition_failed,
+                  "inequivalent arg '{}' for {} '{}' in vhost '/': received '{}' but current is '{}'",
+                  argument, kind, name, received, current);
+}
+
+std::string_view text(bool value) {
+    return value ? "true" : "false";
+}
+
+Outcome check_equivalent(const ExchangeDeclare& method, const Exchange& exchange) {
+    const ExchangeSpec& spec = exchange.spec();
+    const auto same = [&](std::string_view argument, std::string_view received, std::string_view current) {
+        return check_same(argument, "exchange", spec.name, received, current);
+    };
+    if (auto ok = same("type", method.type, name(spec.type)); !ok) return ok;
+    if (auto ok = same("durable", text(method.durable), text(spec.durable)); !ok) return ok;
+    if (auto ok = same("auto_delete", text(method.auto_delete), text(spec.auto_delete)); !ok) return ok;
+    if (auto ok = same("internal", text(method.internal), text(spec.internal)); !ok) return ok;
+    return check_equivalent_argument("alternate-exchange", method.arguments, {spec.arguments}, "exchange",
+                                     spec.name);
+}
+
+Outcome refuse_locked(std::string_view queue) {
+    return refuse(
+        ReplyCode::resource_locked,
+        "cannot obtain exclusive access to locked queue '{}' in vhost '/'. It could be originally declared "
+        "on another connection or the exclusive property value does not match that of the original "
+        "declaration.",
+        queue);
+}
+
+Outcome no_exchange(std::string_view name) {
+    return refuse(ReplyCode::not_found, "no exchange '{}' in vhost '/'", name);
+}
+
+Outcome not_on_default_exchange() {
+    return refuse(ReplyCode::access_refused, "operation not permitted on the default exchange");
+}
+
+}  // namespace
+
+template <class Method>
+void Channel::reply(bool nowait, const Method& method) {
+    if (!nowait) connection_.send_durably(number_, method);
+}
+
+Outcome Channel::on_exchange_declare(const ExchangeDeclare& method) {
+    const std::string name = clean(method.exchange);
+    if (name.empty()) return not_on_default_exchange();
+    Exchange* exchange = vhost_.find_exchange(name);
+    if (method.passive) {
+        if (!exchange) return no_exchange(name);
+    } else if (exchange) {
+        if (!exchange_type(method.type)) {
+            return refuse(ReplyCode::command_invalid, "unknown exchange type '{}'",
+                          std::string_view(method.type));
+        }
+        if (auto ok = check_equivalent(method, *exchange); !ok) return ok;
+    } else {
+        const auto type = exchange_type(method.type);
+        if (!type) {
+            return refuse(ReplyCode::command_invalid, "unknown exchange type '{}'",
+                          std::string_view(method.type));
+        }
+        if (auto ok = check_not_reserved("exchange", name); !ok) return ok;
+        vhost_.add_exchange({.name = name,
+                             .type = *type,
+                             .durable = method.durable,
+                             .auto_delete = method.auto_delete,
+                             .internal = method.internal,
+                             .arguments = std::string(method.arguments.bytes)});
+    }
+    reply(method.nowait, ExchangeDeclareOk{});
+    return {};
+}
+
+Outcome Channel::on_exchange_delete(const ExchangeDelete& method) {
+    const std::string name = clean(method.exchange);
+    if (name.empty()) return not_on_default_exchange();
+    if (auto ok = check_not_reserved("exchange", name); !ok) return ok;
+    if (Exchange* exchange = vhost_.find_exchange(name)) {
+        if (method.if_unused && exchange->has_bindings()) {
+            return refuse(ReplyCode::precondition_failed, "exchange '{}' in vhost '/' in use", name);
+        }
+        vhost_.delete_exchange(*exchange);
+    }
+    reply(method.nowait, ExchangeDeleteOk{});
+    return {};
+}
+
+std::expected<Exchange*, Fault> Channel::bindable_exchange(std::string_view given) const {
+    const std::string name = clean(given);
+    if (name.empty()) return std::unexpected(not_on_default_exchange().error());
+    Exchange* exchange = vhost_.find_exchange(name);
+    if (!exchange) return std::unexpected(no_exchange(name).error());
+    return exchange;
+}
+
+Outcome Channel::on_exchange_bind(const ExchangeBind& method) {
+    const auto destination = bindable_exchange(method.destination), source = bindable_exchange(method.source);
+    if (!source) return std::unexpected(source.error());
+    if (!destination) return std::unexpected(destination.error());
+    if ((*source)->spec().type == ExchangeType::headers) {
+        if (auto ok = check_headers_arguments(method.arguments); !ok) return ok;
+    }
+    vhost_.bind(**source, nullptr, *destination, method.routing_key, method.arguments);
+    reply(method.nowait, ExchangeBindOk{});
+    return {};
+}
+
+Outcome Channel::on_exchange_unbind(const ExchangeUnbind& method) {
+    const auto destination = bindable_exchange(method.destination), source = bindable_exchange(method.source);
+    if (!source) return std::unexpected(source.error());
+    if (!destination) return std::unexpected(destination.error());
+    vhost_.unbind(**source, nullptr, *destination, method.routing_key, method.arguments);
+    reply(method.nowait, ExchangeUnbindOk{});
+    return {};
+}
+
+// An empty name means the queue last declared on this channel.
+std::expected<std::string, Fault> Channel::queue_name(std::string_view given) const {
+    if (!given.empty()) return clean(given);
+    if (!last_queue_.empty()) return last_queue_;
+    return refuse(ReplyCode::not_found, "no previously declared queue");
+}
+
+std::expected<Queue*, Fault> Channel::usable_queue(std::string_view given) const {
+    const auto name = queue_name(given);
+    if (!name) return std::unexpected(name.error());
+    Queue* queue = vhost_.find_queue(*name);
+    if (!queue) return refuse(ReplyCode::not_found, "no queue '{}' in vhost '/'", *name);
+    const Connection* owner = queue->spec().owner;
+    if (owner && owner != &connection_) return std::unexpected(refuse_locked(*name).error());
+    return queue;
+}
+
+void Channel::declare_ok(bool nowait, const Queue& queue) {
+    last_queue_ = queue.name();
+    if (nowait) return;
+    const QueueDeclareOk ok{std::string_view(queue.name()), static_cast<Long>(queue.ready_count()),
+                            static_cast<Long>(queue.consumers().size())};
+    // Declared a moment ago by somebody else counts as well: the answer promises that it is on disk.
+    if (queue.declared_at > vhost_.durable) {
+        connection_.send_durably(number_, ok);
+    } else {
+        connection_.send(number_, ok);
+    }
+}
+
+Outcome Channel::on_queue_declare(const QueueDeclare& method) {
+    if (method.passive) {
+        const auto queue = usable_queue(method.queue);
+        if (!queue) return std::unexpected(queue.error());
+        (*queue)->touch();
+        declare_ok(method.nowait, **queue);
+        return {};
+    }
+    std::string name = clean(method.queue);
+    if (name.empty()) return declare_new(method, vhost_.unique_name("amq.gen-"));
+    if (Queue* queue = vhost_.find_queue(name)) return declare_again(method, *queue);
+    if (auto ok = check_not_reserved("queue", name); !ok) return ok;
+    return declare_new(method, std::move(name));
+}
+
+Outcome Channel::declare_again(const QueueDeclare& method, Queue& queue) {
+    const QueueSpec& spec = queue.spec();
+    const Connection* wanted_owner = method.exclusive ? &connection_ : nullptr;
+    if (spec.owner != wanted_owner) return refuse_locked(spec.name);
+    const auto same = [&](std::string_view argument, bool received, bool current) {
+        return check_same(argument, "queue", spec.name, text(received), text(current));
+    };
+    if (auto ok = same("durable", method.durable, spec.durable); !ok) return ok;
+    if (auto ok = same("auto_delete", method.auto_delete, spec.auto_delete); !ok) return ok;
+    if (auto ok = check_equivalent_arguments(method.arguments, {spec.arguments}, spec.name); !ok) return ok;
+    queue.touch();
+    declare_ok(method.nowait, queue);
+    return {};
+}
+
+Outcome Channel::declare_new(const QueueDeclare& method, std::string name) {
+    auto arguments = queue_arguments(method.arguments, name);
+    if (!arguments) return std::unexpected(arguments.error());
+    Queue& queue = vhost_.add_queue({.name = std::move(name),
+                                     .durable = method.durable,
+                                     .auto_delete = method.auto_delete,
+                                     .owner = method.exclusive ? &connection_ : nullptr,
+                                     .arguments = std::string(method.arguments.bytes)},
+                                    std::move(*arguments));
+    declare_ok(method.nowait, queue);
+    return {};
+}
+
+Outcome Channel::on_queue_bind(const QueueBind& method) {
+    const auto queue = usable_queue(method.queue);
+    if (!queue) return std::unexpected(queue.error());
+    const auto exchange = bindable_exchange(method.exchange);
+    if (!exchange) return std::unexpected(exchange.error());
+    if ((*exchange)->spec().type == ExchangeType::headers) {
+        if (auto ok = check_headers_arguments(method.arguments); !ok) return ok;
+    }
+    // Neither queue nor key named: the key is the name of the queue meant (specification, queue.bind).
+    const bool nothing_named = method.queue.empty() && method.routing_key.empty();
+    const std::string_view key =
+        nothing_named ? std::string_view((*queue)->name()) : std::string_view(method.routing_key);
+    vhost_.bind(**exchange, *queue, nullptr, key, method.arguments);
+    reply(method.nowait, QueueBindOk{});
+    return {};
+}
+
+Outcome Channel::on_queue_unbind(const QueueUnbind& method) {
+    const auto queue = usable_queue(method.queue);
+    if (!queue) return std::unexpected(queue.error());
+    const auto exchange = bindable_exchange(method.exchange);
+    if (!exchange) return std::unexpected(exchange.error());
+    vhost_.unbind(**exchange, *queue, nullptr, method.routing_key, method.arguments);
+    reply(false, QueueUnbindOk{});
+    return {};
+}
+
+Outcome Channel::on_queue_purge(const QueuePurge& method) {
+    const auto queue = usable_queue(method.queue);
+    if (!queue) return std::unexpected(queue.error());
+    reply(method.nowait, QueuePurgeOk{static_cast<Long>((*queue)->purge())});
+    return {};
+}
+
+Outcome Channel::on_queue_delete(const QueueDelete& method) {
+    const auto name = queue_name(method.queue);
+    if (!name) return std::unexpected(name.error());
+    Long count = 0;
+    if (vhost_.find_queue(*name)) {
+        const auto queue = usable_queue(*name);
+        if (!queue) return std::unexpected(queue.error());
+        if (method.if_unused && !(*queue)->consumers().empty()) {
+            return refuse(ReplyCode::precondition_failed, "queue '{}' in vhost '/' in use", *name);
+        }
+        if (method.if_empty && (*queue)->stored_count() > 0) {
+            return refuse(ReplyCode::precondition_failed, "queue '{}' in vhost '/' not empty", *name);
+        }
+        count = static_cast<Long>((*queue)->stored_count());
+        vhost_.delete_queue(**queue);
+    }
+    reply(method.nowait, QueueDeleteOk{count});
+    return {};
+}
+
+}  // namespace havn::broker

@@ -1,0 +1,129 @@
+// The inside of a Session: phases of a connection, its channels, its output.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/channel.h"
+#include "broker/core/fault.h"
+#include "broker/core/session.h"
+#include "broker/core/vhost.h"
+#include "wire/amqp/frame.h"
+#include "wire/amqp/methods.h"
+
+namespace havn::broker {
+
+class Connection {
+  public:
+    Connection(Session& session, Vhost& vhost, Session::Peer peer, Time now);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+
+    // What Session offers; see there.
+    std::size_t on_bytes(std::string_view in, Time now);
+    void on_writable();
+    LogPosition waits_for() const;
+    void on_durable(LogPosition position);
+    bool paused() const { return held_until_ != 0 || held_back_; }
+    Time next_deadline() const;
+    void on_time(Time now);
+    void end(Time now);
+    void shut_down(std::string_view text, Time now);
+    bool closed() const { return phase_ == Phase::closed; }
+    const Session::Peer& peer() const { return peer_; }
+    const std::string& user() const { return user_; }
+    const std::string& close_reason() const { return close_reason_; }
+    std::string out;
+
+    // For channels.
+    template <class Method>
+    void send(std::uint16_t channel, const Method& method) {
+        const std::size_t size = amqp::method_frame_size(method);
+        amqp::store_method_frame(extend_out(size), channel, method, size);
+    }
+    // Sent once the log is durable up to here; until then nothing more is read from this client.
+    template <class Method>
+    void send_durably(std::uint16_t channel, const Method& method) {
+        if (vhost_.journal.position() <= vhost_.durable) return send(channel, method);
+        held_until_ = vhost_.journal.position();
+        amqp::append_method(held_, channel, method);
+    }
+    char* extend_out(std::size_t bytes);  // the caller writes them all
+    bool has_room();                      // for deliveries; asks to be told when there is again
+    void confirm_later(Channel& channel) { confirming_.push_back(&channel); }
+    void on_publish();  // an alarm holds publishers back
+
+    Vhost& vhost() { return vhost_; }
+    std::uint32_t frame_max() const { return frame_max_; }
+    bool running() const { return phase_ == Phase::running; }
+    bool wants_cancel_notice() const { return wants_cancel_notice_; }
+    void on_alarm();
+
+  private:
+    enum class Phase {
+        protocol_header,
+        start_ok,  // sent start, and so on
+        tune_ok,
+        open,
+        running,
+        refusing,  // wrong password: the answer is delayed
+        closing,   // sent close
+        closed,
+    };
+
+    void on_protocol_header(std::string_view in, std::size_t& eaten);
+    void on_frame(const amqp::Frame& frame);
+    Outcome on_connection_method(amqp::MethodId id, std::string_view arguments);
+    Outcome on_start_ok(const amqp::ConnectionStartOk& method);
+    Outcome on_tune_ok(const amqp::ConnectionTuneOk& method);
+    Outcome on_open(const amqp::ConnectionOpen& method);
+    Outcome on_update_secret(const amqp::ConnectionUpdateSecret& method);
+    void refuse_login(std::string_view mechanism);
+    void finish_refusal();
+    bool log_in(std::string_view user, std::string_view password);
+    void read_capabilities(amqp::Table client_properties);
+
+    void on_channel_frame(const amqp::Frame& frame);
+    Outcome open_channel(std::uint16_t number);
+    Outcome on_channel_content(Channel& channel, const amqp::Frame& frame);
+    void fail_channel(Channel& channel, const Fault& fault, amqp::MethodId cause);
+    void fail(const Fault& fault, amqp::MethodId cause);
+    void on_broken_frame(amqp::Parse status, std::string_view in);
+    void close_channels(Return how);
+    void become_closed(std::string_view reason);
+    void finish_input();
+    void send_confirms();
+    void send_heartbeat();
+    bool in_handshake() const { return phase_ < Phase::running; }
+
+    Session& session_;
+    Vhost& vhost_;
+    Session::Peer peer_;
+    Phase phase_ = Phase::protocol_header;
+    std::string user_, close_reason_;
+    bool ended_ = false;
+
+    std::vector<std::unique_ptr<Channel>> channels_;  // by number; [0] unused
+    Channel* publishing_ = nullptr;                   // refers to bytes of the present input
+    std::vector<Channel*> confirming_;                // have confirms to send now or when durable
+
+    std::string held_;  // replies that wait for the log
+    LogPosition held_until_ = 0;
+    bool throttled_ = false;  // a delivery found no room
+    bool deaf_ = false;       // framing is lost: nothing that comes is looked at any more
+
+    std::uint32_t frame_max_ = amqp::frame_bytes_min;
+    std::uint16_t channel_max_ = 0;
+    Duration heartbeat_{};  // 0: none
+    Time last_heard_, last_beat_;
+    Time deadline_;  // of the handshake, the delayed refusal or the close
+    bool auth_failure_close_ = false, wants_cancel_notice_ = false, wants_blocked_ = false;
+    bool published_ = false;  // ever
+    bool blocked_ = false;    // was told so
+    bool held_back_ = false;  // by an alarm
+};
+
+}  // namespace havn::broker

@@ -1,0 +1,304 @@
+#include "broker/core/queue.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "broker/core/channel.h"
+#include "broker/core/dead_letter.h"
+#include "broker/core/vhost.h"
+
+namespace havn::broker {
+
+Queue::Queue(Vhost& vhost, QueueSpec spec, QueueArguments arguments, QueueId id)
+    : vhost_(vhost),
+      spec_(std::move(spec)),
+      arguments_(std::move(arguments)),
+      id_(id),
+      ready_(arguments_.max_priority),
+      last_used_(vhost.now()),
+      message_ttl_(arguments_.message_ttl) {}
+
+void Queue::set_policy(const QueuePolicy* policy) {
+    message_ttl_ = arguments_.message_ttl;
+    max_attempts_ = 0;
+    backoff_min_ = backoff_max_ = 0;
+    if (!policy) return;
+    if (policy->message_ttl) {
+        message_ttl_ = std::min<Milliseconds>(message_ttl_.value_or(never), policy->message_ttl->count());
+    }
+    max_attempts_ = policy->max_attempts;
+    backoff_min_ = policy->backoff_min.count();
+    backoff_max_ = policy->backoff_max.count();
+}
+
+bool Queue::accepts_another() {
+    if (!arguments_.reject_publish) return true;
+    const auto full = [&] {
+        return (arguments_.max_length &&
+                ready_.count() >= static_cast<std::uint64_t>(*arguments_.max_length)) ||
+               (arguments_.max_length_bytes &&
+                ready_.bytes() >= static_cast<std::uint64_t>(*arguments_.max_length_bytes));
+    };
+    if (full() && scheduled) deliver_ready();
+    return !full();
+}
+
+void Queue::push(Entry entry, std::optional<Milliseconds> message_ttl) {
+    std::optional<Milliseconds> ttl = message_ttl_;
+    if (message_ttl) ttl = std::min(ttl.value_or(never), *message_ttl);
+    if (ttl) entry.expires = std::min(never, vhost_.now() + *ttl);
+    ++tally_.published;
+    ready_.push(std::move(entry));
+    const bool limited = ttl || arguments_.max_length || arguments_.max_length_bytes;
+    if (limited || (!consumers_.empty() && !starved_)) vhost_.schedule(*this);
+}
+
+void Queue::recover(Entry entry) {
+    if (message_ttl_) entry.expires = std::min<Milliseconds>(entry.expires, vhost_.now() + *message_ttl_);
+    entry.redelivered = 1;  // perhaps; nobody knows any more
+    if (entry.expires != never) vhost_.schedule(*this);
+    ready_.push(std::move(entry));
+}
+
+void Queue::settle(Entry& entry) {
+    vhost_.settle(entry);
+}
+
+void Queue::acknowledge(Entry& entry) {
+    --unacked_;
+    unacked_bytes_ -= entry.size;
+    ++tally_.acknowledged;
+    ++vhost_.counters.acknowledged;
+    settle(entry);
+}
+
+std::optional<Entry> Queue::get(Place& place, bool no_ack) {
+    touch();
+    drop_expired(vhost_.now());
+    while (!ready_.empty()) {
+        Entry entry = ready_.take(place);
+        if (!entry.message) {
+            entry.message = vhost_.content(entry);
+            if (!entry.message) {
+                settle(entry);
+                continue;
+            }
+            vhost_.content_bytes += entry.message->bytes();
+        }
+        ++tally_.delivered;
+        if (!no_ack) {
+            ++unacked_;
+            unacked_bytes_ += entry.size;
+        }
+        return entry;
+    }
+    return std::nullopt;
+}
+
+void Queue::give_back(Place place, Entry entry, Return how) {
+    --unacked_;
+    unacked_bytes_ -= entry.size;
+    entry.redelivered = 1;
+    if (deleted) return settle(entry);
+    if (how == Return::failed) {
+        if (entry.failures < 4095) ++entry.failures;
+        if (max_attempts_ != 0 && entry.failures >= max_attempts_) return fail(std::move(entry));
+        if (const Milliseconds wait = back_off(entry.failures); wait > 0) {
+            delayed_bytes_ += entry.size;
+            delayed_.emplace(vhost_.now() + wait, Delayed{place, std::move(entry)});
+            return vhost_.schedule(*this);
+        }
+    }
+    ready_.put_back(place, std::move(entry));
+    vhost_.schedule(*this);
+}
+
+Milliseconds Queue::back_off(std::uint64_t failures) const {
+    if (backoff_min_ <= 0) return 0;
+    const std::uint64_t doublings = std::min<std::uint64_t>(failures - 1, 30);
+    return std::min(backoff_min_ << doublings, std::max(backoff_min_, backoff_max_));
+}
+
+void Queue::reject(Entry entry) {
+    --unacked_;
+    unacked_bytes_ -= entry.size;
+    if (deleted) return settle(entry);
+    discard(std::move(entry), DeathReason::rejected);
+}
+
+void Queue::discard(Entry entry, DeathReason reason) {
+    if (reason == DeathReason::expired) ++vhost_.counters.expired;
+    if (arguments_.dead_letter_exchange) {
+        dead_letter(vhost_, *this, entry, reason, *arguments_.dead_letter_exchange,
+                    arguments_.dead_letter_routing_key);
+    }
+    settle(entry);
+}
+
+// The last attempt was in vain: out of the way, where a person can look at it.
+void Queue::fail(Entry entry) {
+    const std::string failed = name() + std::string(failed_suffix);
+    vhost_.declare_policy_queue(failed);
+    dead_letter(vhost_, *this, entry, DeathReason::delivery_limit, "", failed);
+    settle(entry);
+}
+
+std::uint64_t Queue::purge() {
+    const std::uint64_t count = stored_count();
+    while (!ready_.empty()) {
+        Entry entry = ready_.take_eldest();
+        settle(entry);
+    }
+    for (auto& [due, delayed] : delayed_) settle(delayed.entry);
+    delayed_.clear();
+    delayed_bytes_ = 0;
+    return count;
+}
+
+bool Queue::has_exclusive_consumer() const {
+    return consumers_.size() == 1 && consumers_.front()->exclusive;
+}
+
+void Queue::add_consumer(Consumer& consumer) {
+    const auto lower = std::ranges::find_if(
+        consumers_, [&](const Consumer* other) { return other->priority < consumer.priority; });
+    consumers_.insert(lower, &consumer);
+    if (!active_) active_ = &consumer;
+    had_consumers_ = true;
+    touch();
+    feed();
+}
+
+void Queue::remove_consumer(Consumer& consumer) {
+    std::erase(consumers_, &consumer);
+    if (active_ == &consumer) active_ = consumers_.empty() ? nullptr : consumers_.front();
+    touch();
+    feed();
+    if (consumers_.empty() && spec_.auto_delete && had_consumers_ && !deleted) vhost_.delete_queue(*this);
+}
+
+void Queue::feed() {
+    starved_ = false;
+    vhost_.schedule(*this);
+}
+
+void Queue::on_credit() {
+    if (starved_) feed();
+}
+
+// Round robin among those of the highest priority that have credit.
+Consumer* Queue::next_consumer() {
+    if (arguments_.single_active_consumer) {
+        return active_ && active_->channel->can_take(*active_) ? active_ : nullptr;
+    }
+    const auto found = std::ranges::find_if(consumers_, [](Consumer* c) { return c->channel->can_take(*c); });
+    if (found == consumers_.end()) return nullptr;
+    Consumer* consumer = *found;
+    const auto group_end = std::find_if(
+        found, consumers_.end(), [&](const Consumer* other) { return other->priority < consumer->priority; });
+    std::rotate(found, found + 1, group_end);
+    return consumer;
+}
+
+void Queue::run() {
+    end_back_offs();
+    deliver_ready();
+    drop_expired(vhost_.now() + 1);
+    drop_excess();
+    vhost_.set_due(*this, next_due());
+}
+
+void Queue::deliver_ready() {
+    drop_expired(vhost_.now());
+    while (!ready_.empty() && !consumers_.empty()) {
+        Consumer* consumer = next_consumer();
+        if (!consumer) {
+            starved_ = true;
+            return;
+        }
+        Place place;
+        Entry entry = ready_.take(place);
+        const MessagePtr message = vhost_.content(entry);
+        if (!message) {  // reported by the log; nothing to serve
+            settle(entry);
+        } else {
+            ++tally_.delivered;
+            consumer->channel->deliver(*consumer, entry, place, *message);
+            if (consumer->no_ack) {
+                settle(entry);
+            } else {
+                ++unacked_;
+                unacked_bytes_ += entry.size;
+                consumer->channel->await_ack(*consumer, std::move(entry), place);
+            }
+        }
+        drop_expired(vhost_.now());
+    }
+}
+
+// A time to live of 0 means: now or never. So delivery drops what expired before this millisecond, and the
+// end of a turn what expires in it.
+void Queue::drop_expired(Milliseconds before) {
+    while (!ready_.empty() && ready_.front().expires < before) {
+        Place place;
+        discard(ready_.take(place), DeathReason::expired);
+    }
+}
+
+void Queue::drop_excess() {
+    if (arguments_.reject_publish) return;
+    const auto excess = [&](const std::optional<std::int64_t>& limit, std::uint64_t value) {
+        return limit && value > static_cast<std::uint64_t>(*limit);
+    };
+    while (!ready_.empty() && (excess(arguments_.max_length, ready_.count()) ||
+                               excess(arguments_.max_length_bytes, ready_.bytes()))) {
+        discard(ready_.take_eldest(), DeathReason::maxlen);
+    }
+}
+
+void Queue::end_back_offs() {
+    while (!delayed_.empty() && delayed_.begin()->first <= vhost_.now()) {
+        Delayed delayed = std::move(delayed_.begin()->second);
+        delayed_.erase(delayed_.begin());
+        delayed_bytes_ -= delayed.entry.size;
+        ready_.put_back(delayed.place, std::move(delayed.entry));
+    }
+}
+
+void Queue::on_due() {
+    if (unused_too_long()) return vhost_.delete_queue(*this);
+    run();
+}
+
+Milliseconds Queue::next_due() const {
+    Milliseconds next = never;
+    if (!ready_.empty()) next = ready_.front().expires;
+    if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
+    if (arguments_.expires && consumers_.empty()) next = std::min(next, last_used_ + *arguments_.expires);
+    return next;
+}
+
+bool Queue::unused_too_long() const {
+    return arguments_.expires && consumers_.empty() && last_used_ + *arguments_.expires <= vhost_.now();
+}
+
+void Queue::touch() {
+    last_used_ = vhost_.now();
+    if (arguments_.expires) vhost_.schedule(*this);
+}
+
+std::string_view name(DeathReason reason) {
+    switch (reason) {
+        case DeathReason::rejected:
+            return "rejected";
+        case DeathReason::expired:
+            return "expired";
+        case DeathReason::maxlen:
+            return "maxlen";
+        case DeathReason::delivery_limit:
+            return "delivery_limit";
+    }
+    return "rejected";
+}
+
+}  // namespace havn::broker

@@ -1,0 +1,90 @@
+// How the vhost comes to be what it was: recovery from the log, and the configuration.
+#include <algorithm>
+
+#include "broker/core/topology.h"
+#include "broker/core/vhost.h"
+#include "wire/amqp/properties.h"
+
+namespace havn::broker {
+
+void Vhost::on_topology(std::string_view key, std::string_view value) {
+    if (key == topology::next_id_key) {
+        next_id_ = reserved_id_ = topology::read_id(value).value_or(next_id_);
+    } else if (key.starts_with('x')) {
+        if (auto spec = topology::read_exchange(key, value)) {
+            exchanges_[spec->name] = std::make_unique<Exchange>(*spec);
+        }
+    } else if (key.starts_with('q')) {
+        if (auto record = topology::read_queue(key, value)) recover_queue(std::move(*record));
+    } else if (key.starts_with('b')) {
+        // Pairs come in any order; bindings need both their ends.
+        if (auto record = topology::read_binding(key)) recovered_bindings_.push_back(std::move(*record));
+    }
+}
+
+void Vhost::recover_queue(topology::QueueRecord record) {
+    auto arguments = queue_arguments({record.spec.arguments}, record.spec.name);
+    if (arguments) insert_queue(std::move(record.spec), std::move(*arguments), record.id);
+}
+
+void Vhost::on_topology_complete() {
+    for (const topology::BindingRecord& record : recovered_bindings_) recover_binding(record);
+    recovered_bindings_.clear();
+    for (auto& [name, queue] : queues_) queue->touch();
+    router.topology_changed();
+}
+
+void Vhost::recover_binding(const topology::BindingRecord& record) {
+    Exchange* source = find_exchange(record.source);
+    Queue* queue = record.to_queue ? find_queue(record.destination) : nullptr;
+    Exchange* exchange = record.to_queue ? nullptr : find_exchange(record.destination);
+    if (!source || (!queue && !exchange)) return;
+    insert_binding(*source, record.identity, queue, exchange, record.routing_key, {record.arguments});
+}
+
+bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, const Message::Parts& parts) {
+    const auto found = by_id_.find(static_cast<std::uint32_t>(id));
+    if (found == by_id_.end()) return false;
+    Entry entry;
+    entry.id = delivery;
+    entry.offset = offset;
+    entry.size = static_cast<std::uint32_t>(parts.body.size());
+    if (const auto properties = amqp::parse_properties(parts.properties)) {
+        entry.priority = properties->priority;
+        const auto ttl = parse_expiration(properties->expiration);
+        if (properties->has(amqp::Properties::has_expiration) && ttl)
+            entry.expires = std::min(never, now_ + *ttl);
+    }
+    const std::size_t size = parts.body.size() + parts.properties.size();
+    if (content_bytes + size < config.memory_bytes_for_content) hold(entry, MessagePtr::make(parts));
+    found->second->recover(std::move(entry));
+    return true;
+}
+
+void Vhost::apply(const Config& wanted) {
+    config = wanted;
+    for (const QueuePolicy& policy : config.queues) {
+        declare_policy_queue(policy.name);
+        if (policy.max_attempts > 0) declare_policy_queue(policy.name + std::string(failed_suffix));
+    }
+    for (auto& [name, queue] : queues_) {
+        const auto policy = std::ranges::find(config.queues, name, &QueuePolicy::name);
+        queue->set_policy(policy == config.queues.end() ? nullptr : &*policy);
+    }
+}
+
+void Vhost::declare_policy_queue(const std::string& name) {
+    if (!find_queue(name)) add_queue({.name = name, .durable = true}, {});
+}
+
+std::optional<Milliseconds> parse_expiration(std::string_view text) {
+    if (text.empty() || text.size() > 12) return std::nullopt;
+    Milliseconds value = 0;
+    for (const char digit : text) {
+        if (digit < '0' || digit > '9') return std::nullopt;
+        value = value * 10 + (digit - '0');
+    }
+    return value;
+}
+
+}  // namespace havn::broker

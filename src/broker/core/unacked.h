@@ -1,0 +1,40 @@
+// Deliveries of a channel that wait for an acknowledgement, by delivery tag.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "broker/core/backlog.h"
+#include "broker/core/consumer.h"
+
+namespace havn::broker {
+
+class Queue;
+
+struct Unacked {
+    std::uint64_t tag = 0;
+    Queue* queue = nullptr;        // null: settled, only its place is left
+    Consumer* consumer = nullptr;  // null: by basic.get, or its consumer is gone
+    Place place;
+    Entry entry;
+};
+
+class UnackedList {
+  public:
+    bool empty() const { return live_ == 0; }
+    std::size_t size() const { return live_; }
+
+    void push(Unacked unacked);  // tags grow
+    std::optional<Unacked> take(std::uint64_t tag);
+    std::optional<Unacked> take_first(std::uint64_t tag_max);  // the eldest, if its tag is not above
+    void forget(const Consumer& consumer);
+
+  private:
+    void drop_settled();
+
+    std::deque<Unacked> list_;
+    std::size_t live_ = 0;
+};
+
+}  // namespace havn::broker
