@@ -6,6 +6,8 @@
 namespace havn::manifest {
 namespace {
 
+constexpr std::size_t shown_max = 200;  // bytes; a longer line is not shown
+
 std::string_view name(Diagnostic::Severity severity) {
     return severity == Diagnostic::Severity::error ? "error" : "warning";
 }
@@ -44,7 +46,8 @@ std::string render(const std::vector<Diagnostic>& diagnostics, const std::vector
         text += fmt::format(": {}: {}\n", name(one.severity), printable(one.message));
         for (const auto& source : sources) {
             if (source.file != one.file || one.line == 0) continue;
-            if (const auto line = line_of(source.text, one.line)) text += excerpt(*line, one.column);
+            const auto line = line_of(source.text, one.line);
+            if (line && line->size() <= shown_max) text += excerpt(*line, one.column);
         }
         if (!one.hint.empty()) text += fmt::format("  hint: {}\n", printable(one.hint));
     }

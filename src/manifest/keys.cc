@@ -141,7 +141,7 @@ const Key key_table[] = {
     {"", "app", Type::text, 0, 0, "", is_name, name_form, "The name of the application; else the folder's.",
      "\"shop\"", "", Effect::none, always, "", at<&Manifest::app>},
     {"", "residency", Type::texts, 0, 64, "", is_jurisdiction,
-     "codes of two capitals, such as \"NO\" or \"EU\"", "Where hosts, backups and log sinks must be.",
+     "a code of two capitals, such as \"NO\" or \"EU\"", "Where hosts, backups and log sinks must be.",
      "[\"NO\"]", not_enforced, Effect::none, always, "", at<&Manifest::residency>},
 
     // [gateway]
@@ -286,7 +286,7 @@ const Key key_table[] = {
     {"route.*", "queue", Type::text, 0, 0, "", is_queue_name, queue_form,
      "The queue the request is put into, answered 202 once it is durable; or `service`.", "\"invoices\"", "",
      Effect::requests, always, "", at<&Route::queue>},
-    {"route.*", "methods", Type::texts, 0, 32, "", is_method, "HTTP methods in capitals, such as \"GET\"",
+    {"route.*", "methods", Type::texts, 0, 32, "", is_method, "an HTTP method in capitals, such as \"GET\"",
      "Methods it takes; none written is all.", "[\"POST\"]", "", Effect::requests, always, "",
      at<&Route::methods>},
     {"route.*", "balance", Type::choice, 0, 0, "round_robin|least_conn", any, "",
@@ -301,7 +301,7 @@ const Key key_table[] = {
     {"route.*", "max_body", Type::size, 0, gigabyte, "", any, "",
      "Size of a request body that may go into the queue; more is answered 413.", "\"16M\"", "",
      Effect::requests, to_queue, queue_route, at<&Route::max_body>},
-    {"route.*", "headers", Type::texts, 0, 64, "", is_header_name, "names of HTTP headers",
+    {"route.*", "headers", Type::texts, 0, 64, "", is_header_name, "the name of an HTTP header",
      "Request headers carried into the message.", "[\"X-Request-Id\"]", "", Effect::requests, to_queue,
      queue_route, at<&Route::headers>},
 

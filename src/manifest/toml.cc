@@ -58,9 +58,68 @@ Node node_of(const toml::node& node, std::string_view file) {
     return result;
 }
 
+// toml++ recurses once per part of a dotted key, without a bound. This reads just enough TOML to find a key
+// of too many parts before it does: dots outside strings and comments, counted between two delimiters.
+class KeyDepth {
+  public:
+    explicit KeyDepth(std::string_view text) : text_(text) {}
+
+    static constexpr int parts_max = 8;
+
+    // The byte at which a key has more parts than that.
+    std::optional<std::size_t> find() {
+        int parts = 1;
+        while (at_ < text_.size()) {
+            const char c = text_[at_];
+            if (c == '"' || c == '\'') {
+                skip_string(c);
+                continue;
+            }
+            if (c == '#') at_ = std::min(text_.find('\n', at_), text_.size() - 1);
+            if (c == '.')
+                ++parts;
+            else if (std::string_view("\n={}[],#").contains(c))
+                parts = 1;
+            if (parts > parts_max) return at_;
+            ++at_;
+        }
+        return std::nullopt;
+    }
+
+  private:
+    // Past the string that begins here; \ escapes in "…" only, and three quotes end what three began.
+    void skip_string(char quote) {
+        const std::string_view rest = text_.substr(at_);
+        const bool is_long = rest.size() >= 3 && rest[1] == quote && rest[2] == quote;
+        at_ += is_long ? 3 : 1;
+        for (; at_ < text_.size(); ++at_) {
+            if (text_[at_] == '\\' && quote == '"')
+                ++at_;
+            else if (text_[at_] == '\n' && !is_long)
+                return;
+            else if (text_[at_] == quote &&
+                     (!is_long || text_.substr(at_).starts_with(std::string(3, quote))))
+                break;
+        }
+        at_ = std::min(at_ + (is_long ? 3 : 1), text_.size());
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+};
+
+SyntaxError too_deep(std::string_view text, std::size_t at, std::string_view file) {
+    const auto before = text.substr(0, at);
+    const auto line = std::ranges::count(before, '\n') + 1;
+    const auto column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    return {{std::string(file), static_cast<int>(line), static_cast<int>(column)},
+            "a key has more than " + std::to_string(KeyDepth::parts_max) + " parts"};
+}
+
 }  // namespace
 
 std::expected<Node, SyntaxError> parse_toml_tree(std::string_view text, std::string_view file) {
+    if (const auto at = KeyDepth(text).find()) return std::unexpected(too_deep(text, *at, file));
     const auto result = toml::parse(text);
     if (result.failed()) {
         const auto& error = result.error();
