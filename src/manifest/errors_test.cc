@@ -120,7 +120,8 @@ const Case values[] = {
       "log_max_bytes = \"3M\""}},
     {"a_unit_that_does_not_exist",
      "[route.\"/\"]\nqueue = \"q\"\nmax_body = \"1X\"\n[queue.q]\n[worker.a]\ncommand = \"x\"\n",
-     {"3:12 error: `max_body` is the text \"1X\", but must be a size from \"0B\" to \"1G\" | write max_body "
+     {"3:12 error: `max_body` is the text \"1X\", but must be a size from \"0B\" to \"128M\" | write "
+      "max_body "
       "= \"16M\""}},
     {"a_text_for_a_number",
      "[service.a]\ncommand = \"x\"\ninstances = \"2\"\n",

@@ -96,7 +96,8 @@ constexpr std::string_view not_enforced = "recorded, but not enforced by this ve
 constexpr std::string_view service_route = "a route to a service", queue_route = "a route to a queue";
 
 const Section section_table[] = {
-    {"", "", "", false, false, "manifest", "The top of the file.", "app = \"shop\"", open_top, each_top},
+    {"", "", "", false, false, "manifest", "What concerns the application as a whole.", "app = \"shop\"",
+     open_top, each_top},
     {"gateway", "", "gateway", false, false, "gateway", "Where requests come in from outside.",
      "listen = [\"0.0.0.0:8080\"]", open_plain<&Manifest::gateway>, each_plain<&Manifest::gateway>},
     {"gateway.limits", "gateway", "limits", false, false, "limits",
@@ -298,7 +299,7 @@ const Key key_table[] = {
     {"route.*", "timeout", Type::duration, 1, day, "", any, "",
      "A true deadline for the whole exchange, to the last byte of the answer.", "\"100ms\"", "",
      Effect::requests, to_service, service_route, at<&Route::timeout>},
-    {"route.*", "max_body", Type::size, 0, gigabyte, "", any, "",
+    {"route.*", "max_body", Type::size, 0, 128 * megabyte, "", any, "",
      "Size of a request body that may go into the queue; more is answered 413.", "\"16M\"", "",
      Effect::requests, to_queue, queue_route, at<&Route::max_body>},
     {"route.*", "headers", Type::texts, 0, 64, "", is_header_name, "the name of an HTTP header",

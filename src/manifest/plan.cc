@@ -81,13 +81,16 @@ class Comparison {
     std::set<Effect> effects_;
 };
 
+// How the number changes. Those that stay are left alone, unless they are restarted for another reason.
 void add_instances_effect(Change& change, std::uint32_t before, std::uint32_t after) {
+    const bool restarts = !change.effects.empty();
     if (after > before)
         change.effects.push_back(
-            fmt::format("starts {} more; running ones are not touched", counted(after - before, "instance")));
-    else if (after < before)
-        change.effects.push_back(
-            fmt::format("stops {}; the others are not touched", counted(before - after, "instance")));
+            fmt::format("starts {} more instance{}{}", after - before, after - before == 1 ? "" : "s",
+                        restarts || before == 0 ? "" : "; running ones are not touched"));
+    else
+        change.effects.push_back(fmt::format("stops {}{}", counted(before - after, "instance"),
+                                             restarts || after == 0 ? "" : "; the others are not touched"));
 }
 
 void add_effect(Change& change, Effect effect, Target from, Target to) {
