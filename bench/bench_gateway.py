@@ -4,16 +4,20 @@ wrk keeps 64 and 512 connections busy. CPU per request counts all processes of t
 gateway but the forwarder writes an access log and sets X-Real-IP, X-Forwarded-For, X-Forwarded-Proto and
 X-Forwarded-Host. nginx keeps 64 idle upstream connections per worker, as in its manual and as Havn does by itself;
 at 512 connections it runs once more with room for all of them ("nginx-512"), which is kinder to it.
+
+Memory per idle connection is what the gateway's processes grow by (PSS) when 4000 clients have asked once and stay.
 """
 
 import re
+import socket
 import subprocess
 
-from harness import (CORES, Havn, Process, cpu_seconds, free_port, medians, package_version, program, ratio, save,
+from harness import (CORES, Havn, Process, cpu_seconds, free_port, medians, memory, package_version, program, ratio, save,
                      scratch, serves_http, table, turns, wait_for)
 
 ROUNDS, SECONDS, WARM_UP = 3, 4, 1
 CONNECTIONS = (64, 512)
+IDLE = 4000
 
 UPSTREAM = """
 daemon off; user root; pid {folder}/{name}.pid; error_log {folder}/{name}.err; worker_processes {cores};
@@ -160,12 +164,30 @@ def wrk(port, connections, seconds):
     return figures
 
 
-def measure(peer, port):
-    """One turn of one gateway: {connections: figures}."""
+def idle_bytes(peer, port):
+    """Bytes of memory one more connection costs that has been used once and is silent."""
+    before, links = memory(peer.pids())["pss_mb"], []
+    try:
+        for _ in range(IDLE):
+            link = socket.create_connection(("127.0.0.1", port), timeout=5)
+            links.append(link)
+            link.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
+            if not link.recv(4096).startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(f"{peer.name} did not answer connection {len(links)}")
+        return (memory(peer.pids())["pss_mb"] - before) * 1e6 / IDLE
+    finally:
+        for link in links:
+            link.close()
+
+
+def measure(peer, port, idle):
+    """One turn of one gateway: {connections: figures}; `idle` gets the memory of idle connections, once."""
     peer.start()
     try:
         wait_for(lambda: serves_http(port), f"{peer.name} to serve", every=0.02)
         turn = {}
+        if peer.name not in idle and peer.name in ("nginx", "haproxy", "havn"):
+            idle[peer.name] = round(idle_bytes(peer, port))
         for connections in getattr(peer, "connections", CONNECTIONS):
             wrk(port, connections, WARM_UP)
             pids = peer.pids()
@@ -188,17 +210,17 @@ def run(skip=()):
             wait_for(lambda: serves_http(upstream), "the upstream to serve", every=0.02)
             everyone = peers(folder, upstream, skip)
             ports = {peer.name: port for peer, port in everyone}
-            samples = {}
+            samples, idle = {}, {}
             for number, peer in turns([peer for peer, _ in everyone], ROUNDS):
                 print(f"  round {number + 1} of {ROUNDS}: {peer.name}", flush=True)
-                for connections, figures in measure(peer, ports[peer.name]).items():
+                for connections, figures in measure(peer, ports[peer.name], idle).items():
                     samples.setdefault((peer.name, connections), []).append(figures)
         finally:
             server.stop()
-    report({key: medians(value) for key, value in samples.items()}, samples)
+    report({key: medians(value) for key, value in samples.items()}, samples, idle)
 
 
-def report(median, samples):
+def report(median, samples, idle):
     for connections in CONNECTIONS:
         names = [name for name, c in median if c == connections]
         base = median.get(("nginx", connections))
@@ -212,7 +234,9 @@ def report(median, samples):
                          f"{m['p50_us']:,.0f}", f"{m['p99_us']:,.0f}"])
         table(f"gateway, {connections} keep-alive connections (median of {ROUNDS} rounds)",
               ["", "CPU us/request", "to nginx", "requests/s", "to nginx", "p50 us", "p99 us"], rows)
-    save("gateway", {"versions": {"nginx": package_version("nginx"), "haproxy": package_version("haproxy")},
+    table(f"gateway, memory per idle connection ({IDLE} held)", ["", "bytes"],
+          [[name, f"{value:,}"] for name, value in idle.items()])
+    save("gateway", {"idle_bytes_per_connection": idle, "versions": {"nginx": package_version("nginx"), "haproxy": package_version("haproxy")},
                      "connections": {str(c): {name: {"median": m, "rounds": samples[name, c]}
                                               for (name, at), m in median.items() if at == c}
                                      for c in CONNECTIONS}})
