@@ -354,8 +354,9 @@ struct LogOnDisk : testing::Test {
         return log;
     }
     void wait_until_durable(Log& log) {
-        log.flush(log.position());
-        while (log.durable() < log.position()) {
+        const LogPosition wanted = log.position();
+        log.flush(wanted);
+        while (log.durable() < wanted) {
             std::unique_lock lock(mutex);
             changed.wait(lock, [this] { return written; });
             written = false;

@@ -91,7 +91,7 @@ void SegmentFiles::prepare_when_wanted() {
         const Result<> prepared = prepare_spare();
         lock.lock();
         if (prepared) {
-            if (!stopping_) wanted_ = false;
+            wanted_ = !spare_ready_;
             continue;
         }
         if (prepared.error().kind != Error::Kind::unavailable) {
