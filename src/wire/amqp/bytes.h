@@ -34,10 +34,11 @@ inline char* store_bytes(char* to, std::string_view bytes) {
     return to + bytes.size();
 }
 
-// `bytes` more at the end of `out`, not initialised: the caller writes every one of them.
+// `bytes` more at the end of `out`, not initialised: the caller writes every one of them. (The size handed to
+// the operation is not looked at: libstdc++ 12 passes a larger one when the string had to grow.)
 inline char* extend(std::string& out, std::size_t bytes) {
     const std::size_t old = out.size();
-    out.resize_and_overwrite(old + bytes, [](char*, std::size_t size) { return size; });
+    out.resize_and_overwrite(old + bytes, [=](char*, std::size_t) { return old + bytes; });
     return out.data() + old;
 }
 
