@@ -20,13 +20,13 @@ struct Fallback {
     std::string body;
 };
 
-struct Upstream {              // one service; its endpoints come over the link
+struct Upstream {  // one service; its endpoints come over the link
     std::string name;
     Balance balance = Balance::round_robin;
-    std::uint32_t max_fails = 3;                     // within fail_timeout: then no requests for fail_timeout; 0 = never
+    std::uint32_t max_fails = 3;  // within fail_timeout: then no requests for fail_timeout; 0 = never
     milliseconds fail_timeout{10'000};
-    std::uint32_t keepalive = 64;                    // idle connections kept, per endpoint and thread
-    std::vector<std::uint32_t> weights;              // of instance 1, 2, …; absent = 1
+    std::uint32_t keepalive = 64;        // idle connections kept, per endpoint and thread
+    std::vector<std::uint32_t> weights;  // of instance 1, 2, …; absent = 1
 };
 
 struct Route {
@@ -36,24 +36,24 @@ struct Route {
     std::string service;               // exactly one of service and queue
     std::string queue;
     milliseconds connect_timeout{1'000};
-    milliseconds timeout{60'000};      // deadline for the whole exchange, from dispatch to the last byte
+    milliseconds timeout{60'000};  // deadline for the whole exchange, from dispatch to the last byte
     std::optional<Fallback> fallback;
-    std::uint64_t body_bytes_max = 16u << 20;   // queue routes only: the request is held in memory
-    std::vector<std::string> headers;           // queue routes: request headers carried into the message's headers
+    std::uint64_t body_bytes_max = 16u << 20;  // queue routes only: the request is held in memory
+    std::vector<std::string> headers;  // queue routes: request headers carried into the message's headers
 };
 
 struct Limits {
     std::uint32_t head_bytes_max = 16384;
     std::uint32_t header_count_max = 100;
-    milliseconds head_timeout{10'000};          // from the first byte of a request to the end of its head
-    milliseconds idle_timeout{75'000};          // between requests
-    std::uint64_t connections_max = 20'000;     // per thread
+    milliseconds head_timeout{10'000};       // from the first byte of a request to the end of its head
+    milliseconds idle_timeout{75'000};       // between requests
+    std::uint64_t connections_max = 20'000;  // per thread
 };
 
 struct BrokerAddress {
-    std::string address = "unix:run/amqp.sock"; // or "HOST:PORT"
+    std::string address = "unix:run/amqp.sock";  // or "HOST:PORT"
     std::string user = "guest", password = "guest", vhost = "/";
-    milliseconds confirm_timeout{5'000};        // then 503 with Retry-After
+    milliseconds confirm_timeout{5'000};  // then 503 with Retry-After
 };
 
 struct Config {
@@ -62,10 +62,11 @@ struct Config {
     std::vector<Route> routes;
     Limits limits;
     BrokerAddress broker;
-    std::vector<std::string> trusted_proxies;   // CIDR; X-Forwarded-* of these peers is extended, of others replaced
+    std::vector<std::string>
+        trusted_proxies;  // CIDR; X-Forwarded-* of these peers is extended, of others replaced
 };
 
 Json to_json(const Config& config);
-Result<Config> config_from_json(const Json& json);   // names the key that is missing or wrong
+Result<Config> config_from_json(const Json& json);  // names the key that is missing or wrong
 
 }  // namespace havn::gateway

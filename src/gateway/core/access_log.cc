@@ -1,0 +1,119 @@
+#include "gateway/core/access_log.h"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+namespace havn::gateway {
+namespace {
+
+void append_number(std::string& out, std::uint64_t value) {
+    char digits[20];
+    const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+    out.append(digits, static_cast<std::size_t>(end.ptr - digits));
+}
+
+void append_text_field(std::string& out, std::string_view key, std::string_view value) {
+    out += key;
+    append_json_text(out, value);
+    out += '"';
+}
+
+bool is_plain(char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return u >= 0x20 && u < 0x7f && c != '"' && c != '\\';
+}
+
+// Bytes of the UTF-8 sequence `text` begins with; 0 when it is none.
+std::size_t sequence_size(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    const std::size_t size = first >= 0xf0 && first <= 0xf4  ? 4
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                                                             : 0;
+    if (size == 0 || text.size() < size) return 0;
+    for (std::size_t i = 1; i < size; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    }
+    if (first == 0xe0 && byte(1) < 0xa0) return 0;
+    if (first == 0xed && byte(1) > 0x9f) return 0;
+    if (first == 0xf0 && byte(1) < 0x90) return 0;
+    if (first == 0xf4 && byte(1) > 0x8f) return 0;
+    return size;
+}
+
+}  // namespace
+
+void append_json_text(std::string& out, std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    while (!text.empty()) {
+        std::size_t plain = 0;
+        while (plain < text.size() && is_plain(text[plain])) ++plain;
+        out.append(text.data(), plain);
+        text.remove_prefix(plain);
+        if (text.empty()) return;
+        const auto c = static_cast<unsigned char>(text.front());
+        std::size_t size = 1;
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += text.front();
+        } else if (c < 0x80) {
+            out += "\\u00";
+            out += hex[c >> 4];
+            out += hex[c & 15];
+        } else if ((size = sequence_size(text)) > 0) {
+            out.append(text.data(), size);
+        } else {
+            out += "\\ufffd";
+            size = 1;
+        }
+        text.remove_prefix(size);
+    }
+}
+
+void append_line(std::string& out, const AccessRecord& record) {
+    append_text_field(out, "{\"time\":\"", record.time);
+    append_text_field(out, ",\"id\":\"", record.id);
+    append_text_field(out, ",\"client\":\"", record.client);
+    append_text_field(out, ",\"method\":\"", record.method);
+    append_text_field(out, ",\"host\":\"", record.host);
+    append_text_field(out, ",\"target\":\"", record.target);
+    out += ",\"status\":";
+    append_number(out, record.status);
+    out += ",\"bytes_in\":";
+    append_number(out, record.bytes_in);
+    out += ",\"bytes_out\":";
+    append_number(out, record.bytes_out);
+    const auto us = std::chrono::duration_cast<microseconds>(record.duration).count();
+    const auto micros = static_cast<std::uint64_t>(us < 0 ? 0 : us);
+    out += ",\"duration_ms\":";
+    append_number(out, micros / 1000);
+    const auto rest = static_cast<unsigned>(micros % 1000);
+    const char fraction[4] = {'.', static_cast<char>('0' + rest / 100),
+                              static_cast<char>('0' + rest / 10 % 10), static_cast<char>('0' + rest % 10)};
+    out.append(fraction, 4);
+    append_text_field(out, ",\"route\":\"", record.route);
+    if (!record.upstream.empty()) append_text_field(out, ",\"upstream\":\"", record.upstream);
+    if (!record.cause.empty()) append_text_field(out, ",\"cause\":\"", record.cause);
+    out += "}\n";
+}
+
+void format_time(WallTime time, char (&out)[25]) {
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(std::chrono::floor<milliseconds>(time - day));
+    const auto put = [&](std::size_t at, unsigned value, std::size_t digits) {
+        for (std::size_t i = digits; i-- > 0; value /= 10) out[at + i] = static_cast<char>('0' + value % 10);
+    };
+    std::memcpy(out, "0000-00-00T00:00:00.000Z", 25);
+    put(0, static_cast<unsigned>(static_cast<int>(date.year())), 4);
+    put(5, static_cast<unsigned>(date.month()), 2);
+    put(8, static_cast<unsigned>(date.day()), 2);
+    put(11, static_cast<unsigned>(clock.hours().count()), 2);
+    put(14, static_cast<unsigned>(clock.minutes().count()), 2);
+    put(17, static_cast<unsigned>(clock.seconds().count()), 2);
+    put(20, static_cast<unsigned>(clock.subseconds().count()), 3);
+}
+
+}  // namespace havn::gateway

@@ -1,0 +1,81 @@
+// What is counted, and how it is shown: Prometheus text.
+//
+// One Metrics per thread. Its owner alone adds, without locking; anybody may read. Names (routes, services,
+// queues) are looked up once per configuration and live as long as the Metrics, so that counters never go
+// back.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+
+namespace havn::gateway {
+
+class Counter {
+  public:
+    void add(std::uint64_t n = 1) { value_.store(value() + n, std::memory_order_relaxed); }
+    void subtract(std::uint64_t n = 1) { value_.store(value() - n, std::memory_order_relaxed); }
+    std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+struct RouteMetrics {
+    static constexpr std::array<unsigned, 13> bucket_ms{1,   2,   5,    10,   20,   50,   100,
+                                                        200, 500, 1000, 2000, 5000, 10000};
+    std::array<Counter, 6> responses;                   // by first digit of the status; [0]: the client left
+    std::array<Counter, bucket_ms.size() + 1> buckets;  // the last: above all
+    Counter duration_us;
+    Counter fallbacks;
+
+    void note(unsigned status, Duration duration);
+};
+
+struct ServiceMetrics {
+    Counter requests, connects, connect_failures, timeouts, broken_responses, retries;
+};
+
+struct QueueMetrics {
+    Counter accepted, refused;
+};
+
+class Metrics {
+  public:
+    RouteMetrics& route(const std::string& name) { return get(routes_, name); }
+    ServiceMetrics& service(const std::string& name) { return get(services_, name); }
+    QueueMetrics& queue(const std::string& name) { return get(queues_, name); }
+
+    Counter connections_accepted, connections_open, requests_in_flight, bad_requests;
+    Counter bytes_received, bytes_sent, log_lines_dropped;
+
+    // The sum over all threads.
+    static std::string prometheus(std::span<const Metrics* const> threads);
+
+  private:
+    template <class Value>
+    using Table = std::map<std::string, std::unique_ptr<Value>>;
+
+    template <class Value>
+    Value& get(Table<Value>& table, const std::string& name) {
+        const std::lock_guard lock(mutex_);
+        std::unique_ptr<Value>& value = table[name];
+        if (!value) value = std::make_unique<Value>();
+        return *value;
+    }
+
+    mutable std::mutex mutex_;  // guards the tables, not what they hold
+    Table<RouteMetrics> routes_;
+    Table<ServiceMetrics> services_;
+    Table<QueueMetrics> queues_;
+};
+
+}  // namespace havn::gateway

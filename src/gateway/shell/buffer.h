@@ -1,0 +1,68 @@
+// Buffers of one thread. A connection holds one only while bytes are in it: an idle one costs none.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gateway/core/body.h"
+
+namespace havn::gateway {
+
+// Bytes [begin, end) of `capacity`, with room before and after for re-framing a body in place.
+struct Buffer {
+    explicit Buffer(std::size_t size) : memory(new char[size]), capacity(size) {}
+
+    char* first() { return memory.get() + begin; }
+    std::size_t size() const { return end - begin; }
+    std::string_view text() const { return {memory.get() + begin, size()}; }
+    char* space() { return memory.get() + end; }
+    std::size_t space_size() const { return capacity - Body::tailroom - end; }
+    bool full() const { return space_size() == 0; }
+    void clear() { begin = end = Body::headroom; }
+
+    std::unique_ptr<char[]> memory;
+    std::size_t capacity;
+    std::size_t begin = Body::headroom, end = Body::headroom;
+};
+
+class BufferPool;
+struct BufferReturn {
+    BufferPool* pool = nullptr;
+    void operator()(Buffer* buffer) const;
+};
+using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
+
+class BufferPool {
+  public:
+    static constexpr std::size_t kept_max = 64;
+
+    void set_capacity(std::size_t capacity) { capacity_ = capacity; }
+    std::size_t capacity() const { return capacity_; }
+
+    BufferPtr take() {
+        if (free_.empty()) return BufferPtr(new Buffer(capacity_), BufferReturn{this});
+        Buffer* const buffer = free_.back().release();
+        free_.pop_back();
+        buffer->clear();
+        return BufferPtr(buffer, BufferReturn{this});
+    }
+    void give_back(Buffer* buffer) {
+        if (free_.size() >= kept_max || buffer->capacity != capacity_) {
+            delete buffer;
+        } else {
+            free_.emplace_back(buffer);
+        }
+    }
+
+  private:
+    std::size_t capacity_ = 36864;
+    std::vector<std::unique_ptr<Buffer>> free_;
+};
+
+inline void BufferReturn::operator()(Buffer* buffer) const {
+    pool->give_back(buffer);
+}
+
+}  // namespace havn::gateway

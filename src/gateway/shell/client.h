@@ -1,0 +1,77 @@
+// A client's connection: reads request heads, lets one exchange at a time serve them, in order.
+//
+// Idle, it holds no buffer and no exchange.
+#pragma once
+
+#include <string>
+
+#include "gateway/shell/buffer.h"
+#include "gateway/shell/socket.h"
+#include "gateway/shell/timer.h"
+
+namespace havn::gateway {
+
+class Exchange;
+class Worker;
+struct RouteEntry;
+
+class Client : public Pollable, public Timer {
+  public:
+    // What becomes of the connection after an exchange.
+    enum class After {
+        keep,    // the next request
+        close,   // everything was read and sent
+        linger,  // the client may still be sending: let it read the answer first (RFC 9112 §9.6)
+        reset,   // the response is cut short, and must not look complete
+    };
+
+    // `service`: the route of everything that comes from a service's own listener; null on the edge.
+    Client(Worker& worker, io::Fd fd, std::string address, const RouteEntry* service);
+    ~Client() override;
+
+    void on_ready(std::uint32_t events) override;
+    void on_deadline() override;
+
+    // Goes on until nothing can be done without another event.
+    void drive();
+
+    // Called by the exchange when it is over. `rest` holds what came after the request.
+    void exchange_over(After after, BufferPtr rest);
+
+    // No further request; an idle connection closes now.
+    void stop();
+
+    const std::string& address() const { return address_; }
+    bool trusted() const { return trusted_; }
+    const RouteEntry* service() const { return service_; }
+
+    Socket socket;
+    std::size_t slot = 0;  // the worker's
+
+  private:
+    enum class State : std::uint8_t { reading, exchanging, lingering, closed };
+
+    bool next_request();
+    bool parse();
+    void refuse_oversized();
+    void note_head_begun();
+    Time deadline() const;
+    void begin_linger();
+    void linger();
+    void close();
+
+    Worker& worker_;
+    const RouteEntry* service_;
+    std::string address_;
+    std::unique_ptr<Exchange> exchange_;
+    BufferPtr in_;
+    Time since_;                  // of the present state: idle, reading a head, lingering
+    std::uint32_t lingered_ = 0;  // bytes
+    State state_ = State::reading;
+    bool head_begun_ = false;
+    bool driving_ = false;
+    bool trusted_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace havn::gateway

@@ -1,0 +1,300 @@
+#include "gateway/shell/exchange.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "gateway/core/forward.h"
+#include "gateway/core/retry.h"
+#include "gateway/shell/worker.h"
+
+namespace havn::gateway {
+
+using http1::Method;
+using Kind = http1::Framing::Kind;
+
+void Exchange::reset() {
+    client_ = nullptr;
+    tables_.reset();
+    entry_ = nullptr;
+    in_.reset();
+    head_ = {};
+    facts_ = {};
+    raw_ = first_piece_ = cause_ = {};
+    request_body_ = response_body_ = {};
+    body_in_.reset();
+    tried_.clear();
+    endpoint_ = nullptr;
+    upstream_ = nullptr;
+    up_.clear();
+    down_.clear();
+    up_head_.reset();
+    down_head_.reset();
+    down_in_.reset();
+    status_ = 0;
+    if (payload_.capacity() > 65536) payload_ = {};
+    payload_.clear();
+    phase_ = Phase::over;
+    last_failure_ = Failure::none;
+    body_read_on_ = bytes_sent_ = upload_over_ = upload_complete_ = response_begun_ = client_served_ = false;
+    upstream_keep_alive_ = close_after_ = reset_on_cut_ = fallback_used_ = false;
+    upstream_address_.clear();
+}
+
+void Exchange::begin(Client& client, BufferPtr in, const http1::RequestHead& head, std::size_t head_bytes) {
+    client_ = &client;
+    tables_ = worker_.shared_tables();
+    in_ = std::move(in);
+    raw_ = in_->text().substr(0, head_bytes);
+    in_->begin += head_bytes;
+    headers_.assign(head.headers.begin(), head.headers.end());
+    head_ = head;
+    head_.headers = headers_;
+    started_ = worker_.now();
+    id_ = worker_.ids().next(worker_.wall_now());
+    worker_.metrics().requests_in_flight.add();
+
+    const std::expected<http1::RequestFacts, http1::Rule> facts = http1::inspect(head_);
+    if (!facts) {
+        worker_.metrics().bad_requests.add();
+        request_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);  // no telling where it ends
+        return answer_error(http1::row(facts.error()).status, "refused", http1::row(facts.error()).text);
+    }
+    facts_ = *facts;
+    route();
+}
+
+void Exchange::begin_refused(Client& client, BufferPtr in, std::uint16_t status, std::string_view why) {
+    client_ = &client;
+    tables_ = worker_.shared_tables();
+    in_ = std::move(in);
+    started_ = worker_.now();
+    id_ = worker_.ids().next(worker_.wall_now());
+    worker_.metrics().requests_in_flight.add();
+    worker_.metrics().bad_requests.add();
+    request_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);
+    answer_error(status, "refused", why);
+}
+
+void Exchange::route() {
+    request_body_ = Body(facts_.body, Body::Coding::chunked);
+    total_deadline_ = started_ + seconds(60);
+    if (head_.method == Method::connect || head_.method == Method::trace) {
+        return answer_error(501, "method", "this gateway does not serve CONNECT and TRACE");
+    }
+    if (facts_.expects_other)
+        return answer_error(417, "expect", "the only expectation met here is 100-continue");
+    if (times_seen(head_.headers) > via_max) {
+        return answer_error(508, "loop", "the request came through this gateway too often");
+    }
+    if (head_.method == Method::options &&
+        std::ranges::any_of(head_.headers, [](const http1::Header& header) {
+            return header.field == http1::Field::max_forwards && header.value == "0";
+        })) {
+        return answer({204, {}, {}, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"});
+    }
+    entry_ = client_->service();
+    if (!entry_) {
+        const RouteTable::Match match = tables_->routes.find(facts_.host, facts_.path, head_.method_text);
+        if (match.route || match.wrong_method) {
+            entry_ = &tables_->entry(match.route ? *match.route : *match.wrong_method);
+        }
+        if (match.wrong_method) {
+            return answer_error(405, "method", "the route does not take this method",
+                                "Allow: " + RouteTable::allowed(*match.wrong_method) + "\r\n");
+        }
+        if (!entry_) return answer_error(404, "route", "no route matches this host and path");
+    }
+    total_deadline_ = started_ + entry_->route->timeout;
+    if (entry_->queue) {
+        phase_ = Phase::collecting;
+        request_body_ = Body(facts_.body, Body::Coding::identity);
+        return collect();
+    }
+    start_upstream();
+}
+
+// Picks endpoints until one is connected to, or connecting; the first piece of the body is made ready once.
+void Exchange::start_upstream() {
+    if (!body_read_on_ && first_piece_.empty() && !request_body_.done() && in_->size() > 0) {
+        std::string_view piece;
+        if (take_body_piece(piece) == Take::ended) return;
+        first_piece_ = piece;
+    }
+    Service& service = *entry_->service;
+    for (;;) {
+        Peer* const peer =
+            pick(service.peers, tried_, service.settings.balance, service.health(), worker_.now());
+        if (!peer) {
+            return answer_failure(last_failure_ == Failure::none ? Failure::unavailable : last_failure_);
+        }
+        tried_.push_back(peer);
+        if (try_endpoint(static_cast<Endpoint&>(*peer), false)) return;
+    }
+}
+
+bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
+    Service& service = *entry_->service;
+    endpoint_ = &endpoint;
+    ++endpoint.in_flight;
+    upstream_address_ = endpoint.address;
+    service.metrics->requests.add();
+    upstream_ = worker_.services().acquire(endpoint, *this, fresh);
+    // What cannot be repeated does not go where the far end may have hung up just now.
+    const bool repeatable = http1::row(head_.method).idempotent && request_body_.done();
+    while (upstream_ && upstream_->reused() && !repeatable && Services::is_stale(*upstream_)) {
+        worker_.services().release(*upstream_, false);
+        upstream_ = worker_.services().acquire(endpoint, *this, false);
+    }
+    if (!upstream_) {
+        service.metrics->connect_failures.add();
+        note_failure(endpoint, service.health(), worker_.now());
+        give_up_attempt(false);
+        last_failure_ = Failure::connect;
+        return false;
+    }
+    phase_ = upstream_->connecting() ? Phase::connecting : Phase::relaying;
+    const Time connect_deadline = worker_.now() + entry_->route->connect_timeout;
+    worker_.deadlines().set(
+        *this, phase_ == Phase::connecting ? std::min(connect_deadline, total_deadline_) : total_deadline_);
+    bytes_sent_ = upload_over_ = upload_complete_ = false;
+    prepare_upstream_head();
+    return true;
+}
+
+void Exchange::prepare_upstream_head() {
+    up_head_ = worker_.buffers().take();
+    const bool upgrade = http1::equal_ignoring_case(facts_.upgrade, "websocket") && request_body_.done() &&
+                         first_piece_.empty();
+    if (!upgrade) facts_.upgrade = {};
+    http1::SpanWriter writer({up_head_->first(), up_head_->space_size()});
+    const bool fits = write_upstream_head(writer, {.head = head_,
+                                                   .facts = facts_,
+                                                   .raw = raw_,
+                                                   .client = client_->address(),
+                                                   .trusted = client_->trusted(),
+                                                   .authority = upstream_address_,
+                                                   .request_id = id_.view(),
+                                                   .upgrade = upgrade});
+    HAVN_ASSERT(fits, "a buffer holds the largest head and our fields");
+    up_.head = writer.text();
+    up_.body = first_piece_;
+}
+
+// False: still connecting, or it failed and is dealt with.
+bool Exchange::connected() {
+    if (!upstream_->socket.writable() && !upstream_->socket.broken()) return false;
+    if (upstream_->finish_connect() != 0) {
+        attempt_failed(Failure::connect);
+        return false;
+    }
+    phase_ = Phase::relaying;
+    worker_.deadlines().set(*this, total_deadline_);
+    return true;
+}
+
+void Exchange::give_up_attempt(bool reusable) {
+    if (upstream_) worker_.services().release(*std::exchange(upstream_, nullptr), reusable);
+    if (endpoint_) worker_.services().request_done(*std::exchange(endpoint_, nullptr));
+    up_.clear();
+    up_head_.reset();
+    down_in_.reset();
+}
+
+// Before a final response began: another attempt if that does no harm, else the answer for this failure.
+void Exchange::attempt_failed(Failure failure) {
+    Service& service = *entry_->service;
+    const bool answered = down_in_ && down_in_->size() > 0;
+    const bool stale = failure == Failure::closed && upstream_->reused() && !answered;
+    const Attempt attempt{.bytes_sent = bytes_sent_,
+                          .response_started = answered || failure == Failure::malformed,
+                          .idempotent = http1::row(head_.method).idempotent,
+                          .body_replayable = request_body_.done() && !body_read_on_,
+                          .client_served = client_served_};
+    Endpoint& endpoint = *endpoint_;
+    if (!stale) {
+        note_failure(endpoint, service.health(), worker_.now());
+        if (failure == Failure::connect) service.metrics->connect_failures.add();
+        if (failure == Failure::timeout) service.metrics->timeouts.add();
+        if (failure == Failure::closed || failure == Failure::malformed)
+            service.metrics->broken_responses.add();
+    }
+    const bool again = failure != Failure::timeout && may_retry(attempt) && worker_.now() < total_deadline_;
+    if (again && stale && !endpoint.removed) {
+        worker_.services().release(*std::exchange(upstream_, nullptr), false);
+        --endpoint.in_flight;  // try_endpoint counts it anew
+        if (try_endpoint(endpoint, true)) return;
+    } else {
+        give_up_attempt(false);
+    }
+    last_failure_ = failure;
+    if (!again) return answer_failure(failure);
+    service.metrics->retries.add();
+    start_upstream();
+}
+
+void Exchange::answer_failure(Failure failure) {
+    struct Row {
+        std::uint16_t status;
+        std::string_view cause, message;
+    };
+    static constexpr Row rows[] = {
+        {500, "none", ""},
+        {502, "connect", "no instance of the service could be reached"},
+        {504, "timeout", "the service did not answer within its deadline"},
+        {502, "closed", "the service closed the connection before it answered"},
+        {502, "malformed", "the service answered with something that is no HTTP"},
+        {503, "unavailable", "no instance of the service is ready"},
+    };
+    const Row& row = rows[static_cast<std::size_t>(failure)];
+    give_up_attempt(false);
+    cause_ = row.cause;
+    const std::optional<Fallback>& fallback = entry_->route->fallback;
+    if (!fallback) {
+        const std::string message = fmt::format("{} ({})", row.message, entry_->label);
+        return answer_error(row.status, row.cause, message, row.status == 503 ? "Retry-After: 1\r\n" : "");
+    }
+    fallback_used_ = true;
+    entry_->metrics->fallbacks.add();
+    const std::string extra = fmt::format("X-Havn-Fallback: {}\r\n", row.cause);
+    answer({fallback->status, fallback->type, fallback->body, extra});
+}
+
+void Exchange::on_deadline() {
+    Client* const client = client_;  // cut() makes this exchange free for another
+    switch (phase_) {
+        case Phase::connecting:
+            attempt_failed(Failure::connect);
+            break;
+        case Phase::relaying:
+            if (response_begun_) {
+                cut();
+            } else if (up_.empty() && !request_body_.done()) {
+                answer_error(408, "client", "the request body did not arrive within the route's deadline");
+            } else {
+                attempt_failed(Failure::timeout);
+            }
+            break;
+        case Phase::collecting:
+            answer_error(408, "client", "the request body did not arrive within the route's deadline");
+            break;
+        case Phase::publishing:
+            settle_job(Publisher::Outcome::timed_out);
+            break;
+        case Phase::answering:
+            cut();
+            break;
+        case Phase::tunnelling:
+        case Phase::over:
+            break;
+    }
+    client->drive();
+}
+
+void Exchange::run() {
+    if (phase_ == Phase::connecting && !connected() && phase_ == Phase::connecting) return;
+    if (phase_ == Phase::relaying || phase_ == Phase::tunnelling) relay();
+    if (phase_ == Phase::collecting) collect();
+    if (phase_ == Phase::answering) run_answer();
+}
+
+}  // namespace havn::gateway

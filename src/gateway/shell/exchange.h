@@ -1,0 +1,155 @@
+// One request and its response, from a complete head to the last byte.
+//
+// Both bodies stream through one buffer per direction: the next piece is read only when the last one has
+// left, so a slow reader slows its writer and memory stays bounded. Every path ends in finish().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/core/ids.h"
+#include "gateway/shell/buffer.h"
+#include "gateway/shell/client.h"
+#include "gateway/shell/publisher.h"
+#include "gateway/shell/tables.h"
+#include "gateway/shell/timer.h"
+#include "gateway/shell/upstream.h"
+#include "wire/http1/framing.h"
+
+namespace havn::gateway {
+
+class Worker;
+
+class Exchange : public Timer, public Publisher::Waiter {
+  public:
+    explicit Exchange(Worker& worker) : worker_(worker) {}
+    virtual ~Exchange() = default;
+
+    // `in` begins with the head's `head_bytes`; the body may follow, and further requests.
+    void begin(Client& client, BufferPtr in, const http1::RequestHead& head, std::size_t head_bytes);
+
+    // A head that is not to be served. The connection ends after the answer.
+    void begin_refused(Client& client, BufferPtr in, std::uint16_t status, std::string_view why);
+
+    // Does what can be done now; calls Client::exchange_over() when it was the last.
+    void run();
+    void drive() { client_->drive(); }
+
+    void on_deadline() override;
+    void client_lost();
+    void on_published(Publisher::Outcome outcome) override;
+
+    // Ready for another request.
+    void reset();
+
+  private:
+    enum class Phase : std::uint8_t {
+        connecting,
+        relaying,
+        tunnelling,
+        collecting,
+        publishing,
+        answering,
+        over
+    };
+    enum class Failure : std::uint8_t { none, connect, timeout, closed, malformed, unavailable };
+    enum class Take : std::uint8_t { piece, wait, ended };
+
+    // exchange.cc: routing, choosing an endpoint, failing
+    void route();
+    void start_upstream();
+    bool try_endpoint(Endpoint& endpoint, bool fresh);
+    bool connected();
+    void prepare_upstream_head();
+    void attempt_failed(Failure failure);
+    void give_up_attempt(bool reusable);
+    void answer_failure(Failure failure);
+
+    // exchange_relay.cc: bytes in both directions
+    void relay();
+    void upload();
+    Take take_body_piece(std::string_view& piece);
+    void download();
+    bool receive_response();
+    void upstream_ended(bool orderly);
+    bool read_response_head();
+    bool forward_interim(const http1::ResponseHead& head, std::string_view raw);
+    bool forward_head(const http1::ResponseHead& head, http1::ResponseFacts facts, std::string_view raw);
+    bool begin_tunnel(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
+                      std::string_view raw);
+    bool forward_body();
+
+    // exchange_answer.cc: what the gateway says itself, queue routes, the end
+    struct Answer {
+        std::uint16_t status = 200;
+        std::string_view type = "application/json";
+        std::string_view body;
+        std::string_view extra;  // whole header lines
+    };
+    void answer(const Answer& what);
+    void answer_error(std::uint16_t status, std::string_view cause, std::string_view message,
+                      std::string_view extra = {});
+    void run_answer();
+    void collect();
+    void publish();
+    void settle_job(Publisher::Outcome outcome);
+    void finish(Client::After after);
+    void cut();
+    void record();
+
+    Worker& worker_;
+    Client* client_ = nullptr;
+    std::shared_ptr<const Tables> tables_;
+    const RouteEntry* entry_ = nullptr;
+
+    // The request.
+    BufferPtr in_;  // its head, which everything below points into
+    std::vector<http1::Header> headers_;
+    http1::RequestHead head_;
+    http1::RequestFacts facts_;
+    std::string_view raw_;
+    Id id_;
+    Time started_{};
+    Time total_deadline_{};
+    Body request_body_;
+    std::string_view first_piece_;  // of the body: what came with the head, as it is sent
+    BufferPtr body_in_;             // further pieces
+
+    // The way up.
+    std::vector<Peer*> tried_;
+    Endpoint* endpoint_ = nullptr;
+    UpstreamConnection* upstream_ = nullptr;
+    std::string upstream_address_;  // for the log, when the endpoint is gone
+    Outgoing up_;
+    BufferPtr up_head_;
+
+    // The way down.
+    Outgoing down_;
+    BufferPtr down_head_;
+    BufferPtr down_in_;
+    Body response_body_;
+    std::uint16_t status_ = 0;
+
+    // Queue routes and answers of our own.
+    std::string payload_;
+    std::string answer_body_;
+    std::string_view cause_;
+
+    Phase phase_ = Phase::over;
+    Failure last_failure_ = Failure::none;
+    bool body_read_on_ = false;     // more than the first piece was read
+    bool bytes_sent_ = false;       // to the upstream, in this attempt
+    bool upload_over_ = false;      // nothing more goes up
+    bool upload_complete_ = false;  // all of it went up
+    bool response_begun_ = false;   // a final head was written
+    bool client_served_ = false;    // any byte of a response was written
+    bool upstream_keep_alive_ = false;
+    bool close_after_ = false;
+    bool reset_on_cut_ = false;  // the body's end is the connection's end
+    bool fallback_used_ = false;
+};
+
+}  // namespace havn::gateway

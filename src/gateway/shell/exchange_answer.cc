@@ -1,0 +1,199 @@
+// What the gateway says itself, queue routes, and the end of every exchange.
+#include "gateway/core/access_log.h"
+#include "gateway/shell/exchange.h"
+#include "gateway/shell/worker.h"
+#include "wire/http1/write.h"
+
+namespace havn::gateway {
+
+using Kind = http1::Framing::Kind;
+
+static constexpr std::uint64_t drained_bytes_max =
+    65536;                                // of an unread request body, to keep the connection
+static constexpr seconds answer_max{10};  // to take an answer of ours
+
+void Exchange::answer_error(std::uint16_t status, std::string_view cause, std::string_view message,
+                            std::string_view extra) {
+    cause_ = cause;
+    payload_ = fmt::format("{{\"error\":{{\"status\":{},\"cause\":\"{}\",\"message\":\"", status, cause);
+    append_json_text(payload_, message);
+    payload_ += "\"}}\n";
+    answer({status, "application/json", payload_, extra});
+}
+
+void Exchange::answer(const Answer& what) {
+    give_up_attempt(false);
+    status_ = what.status;
+    const http1::Framing& body = request_body_.received();
+    const bool small =
+        request_body_.done() || (body.kind == Kind::length && !facts_.expects_continue &&
+                                 body.length - request_body_.payload_bytes() <= drained_bytes_max);
+    close_after_ = !facts_.keep_alive || !small || worker_.stopping();
+    std::string text;
+    http1::write_status_line(text, what.status);
+    if (!what.type.empty()) http1::write_header(text, "Content-Type", what.type);
+    if (what.status != 204) http1::write_header(text, "Content-Length", what.body.size());
+    text += what.extra;
+    if (!id_.view().empty()) http1::write_header(text, "X-Request-Id", id_.view());
+    if (close_after_) {
+        text += "Connection: close\r\n";
+    } else if (head_.minor == 0) {
+        text += "Connection: keep-alive\r\n";
+    }
+    text += "\r\n";
+    answer_body_ = std::move(text);
+    down_.head = answer_body_;
+    down_.body = head_.method == http1::Method::head || what.status == 204 ? std::string_view() : what.body;
+    response_body_ = Body({Kind::length, down_.body.size()}, Body::Coding::identity);
+    response_begun_ = true;
+    phase_ = Phase::answering;
+    worker_.deadlines().set(*this, worker_.now() + answer_max);
+}
+
+void Exchange::run_answer() {
+    if (!down_.empty()) {
+        if (!client_->socket.writable()) return;
+        client_served_ = true;
+        const Socket::Status status = client_->socket.send(down_);
+        if (status == Socket::Status::blocked) return;
+        if (status == Socket::Status::failed) return client_lost();
+    }
+    while (!close_after_ && !request_body_.done()) {
+        std::string_view unread;
+        if (take_body_piece(unread) != Take::piece) return;
+    }
+    if (!close_after_) return finish(Client::After::keep);
+    finish(request_body_.done() ? Client::After::close : Client::After::linger);
+}
+
+// The body of a queue route's request, held until it is whole.
+void Exchange::collect() {
+    const std::uint64_t max = entry_->route->body_bytes_max;
+    if (facts_.body.kind == Kind::length && facts_.body.length > max) {
+        return answer_error(413, "body", "the request body is larger than the route takes");
+    }
+    if (!is_set()) worker_.deadlines().set(*this, total_deadline_);
+    if (facts_.expects_continue && !client_served_ && in_->size() == 0 && !request_body_.done()) {
+        client_served_ = true;
+        down_.head = "HTTP/1.1 100 Continue\r\n\r\n";
+    }
+    if (!down_.empty()) {
+        const Socket::Status status = client_->socket.send(down_);
+        if (status == Socket::Status::blocked) return;
+        if (status == Socket::Status::failed) return client_lost();
+    }
+    while (!request_body_.done()) {
+        std::string_view piece;
+        if (take_body_piece(piece) != Take::piece) return;
+        payload_ += piece;
+        if (payload_.size() > max)
+            return answer_error(413, "body", "the request body is larger than the route takes");
+    }
+    publish();
+}
+
+void Exchange::publish() {
+    Publisher::Job job;
+    job.id = std::string(id_.view());
+    job.queue = entry_->route->queue;
+    const std::size_t query = facts_.path.find('?');
+    const auto add = [&](std::string_view name, std::string_view value) {
+        job.headers.emplace_back(std::string(name), std::string(value));
+    };
+    add("method", head_.method_text);
+    add("path", facts_.path.substr(0, query));
+    add("query", query == std::string_view::npos ? std::string_view() : facts_.path.substr(query + 1));
+    std::string forwarded;
+    for (const http1::Header& header : head_.headers) {
+        if (header.field == http1::Field::content_type) job.content_type = std::string(header.value);
+        if (header.field == http1::Field::x_forwarded_for && client_->trusted()) {
+            forwarded += std::string(header.value) + ", ";
+        }
+        for (const std::string& wanted : entry_->route->headers) {
+            if (http1::equal_ignoring_case(wanted, header.name)) add(wanted, header.value);
+        }
+    }
+    add("x-forwarded-for", forwarded + client_->address());
+    job.body = std::move(payload_);
+    phase_ = Phase::publishing;
+    worker_.deadlines().set(*this, worker_.now() + tables_->config->broker.confirm_timeout);
+    worker_.publisher().publish(std::move(job), *this);
+}
+
+void Exchange::on_published(Publisher::Outcome outcome) {
+    Client* const client = client_;
+    settle_job(outcome);
+    client->drive();
+}
+
+void Exchange::settle_job(Publisher::Outcome outcome) {
+    worker_.publisher().forget(*this);
+    const bool confirmed = outcome == Publisher::Outcome::confirmed;
+    (confirmed ? entry_->queue->accepted : entry_->queue->refused).add();
+    if (confirmed) {
+        payload_ = fmt::format("{{\"job\":\"{}\"}}\n", id_.view());
+        return answer({202, "application/json", payload_, fmt::format("Location: /jobs/{}\r\n", id_.view())});
+    }
+    const std::string_view cause = Publisher::name(outcome);
+    answer_error(503, cause, Publisher::message(outcome), "Retry-After: 1\r\n");
+}
+
+void Exchange::client_lost() {
+    if (phase_ == Phase::over) return;
+    if (phase_ == Phase::publishing) worker_.publisher().forget(*this);
+    give_up_attempt(false);
+    if (!response_begun_) status_ = 499;
+    if (cause_.empty()) cause_ = "client";
+    finish(Client::After::close);
+}
+
+// The response cannot be completed: the client must see that it is not.
+void Exchange::cut() {
+    if (cause_.empty()) cause_ = "timeout";
+    give_up_attempt(false);
+    finish(reset_on_cut_ ? Client::After::reset : Client::After::close);
+}
+
+void Exchange::record() {
+    const Duration duration = worker_.now() - started_;
+    const bool whole = down_.empty();
+    const std::uint64_t bytes_out = response_body_.payload_bytes();
+    AccessRecord line{
+        .time = worker_.wall_text(),
+        .id = id_.view(),
+        .client = client_->address(),
+        .method = head_.method_text,
+        .host = facts_.host,
+        .target = head_.target,
+        .route = entry_ ? std::string_view(entry_->label) : std::string_view(),
+        .upstream = upstream_address_,
+        .cause = cause_,
+        .status = status_,
+        .bytes_in = request_body_.payload_bytes(),
+        .bytes_out = whole && phase_ == Phase::answering ? response_body_.received().length : bytes_out,
+        .duration = duration};
+    worker_.log(line);
+    if (entry_) entry_->metrics->note(status_, duration);
+    Metrics& metrics = worker_.metrics();
+    metrics.bytes_received.add(line.bytes_in);
+    metrics.bytes_sent.add(line.bytes_out);
+    metrics.requests_in_flight.subtract();
+}
+
+// The last thing an exchange does: nothing of it may be touched afterwards.
+void Exchange::finish(Client::After after) {
+    record();
+    worker_.deadlines().clear(*this);
+    BufferPtr rest;
+    if (body_in_ && body_in_->size() > 0) {
+        rest = std::move(body_in_);
+    } else if (in_ && in_->size() > 0) {
+        rest = std::move(in_);
+    }
+    // Unread bytes at a close would make the kernel reset the connection, and with it the answer.
+    if (after == Client::After::close && (rest || client_->socket.readable())) after = Client::After::linger;
+    phase_ = Phase::over;
+    client_->exchange_over(after, std::move(rest));
+}
+
+}  // namespace havn::gateway

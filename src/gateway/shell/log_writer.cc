@@ -1,0 +1,48 @@
+#include "gateway/shell/log_writer.h"
+
+#include "base/log.h"
+
+namespace havn::gateway {
+
+LogWriter::LogWriter(std::string path, io::RotatingFile::Limits limits)
+    : file_(std::move(path), limits), thread_([this] { run(); }) {}
+
+LogWriter::~LogWriter() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+}
+
+bool LogWriter::submit(std::string lines) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (backlog_ + lines.size() > backlog_max) return false;
+        backlog_ += lines.size();
+        waiting_.push_back(std::move(lines));
+    }
+    changed_.notify_one();
+    return true;
+}
+
+void LogWriter::run() {
+    bool failing = false;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+        if (waiting_.empty()) return;
+        const std::vector<std::string> lines = std::exchange(waiting_, {});
+        backlog_ = 0;
+        lock.unlock();
+        for (const std::string& text : lines) {
+            const Result<> written = file_.write(text);
+            if (!written && !failing) log::error("access log: {}", written.error().text());
+            failing = !written;
+        }
+        lock.lock();
+    }
+}
+
+}  // namespace havn::gateway

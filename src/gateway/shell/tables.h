@@ -1,0 +1,37 @@
+// One configuration, resolved for one thread: what a request keeps hold of until it is done.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/core/config.h"
+#include "gateway/core/metrics.h"
+#include "gateway/core/networks.h"
+#include "gateway/core/route_table.h"
+#include "gateway/shell/upstream.h"
+
+namespace havn::gateway {
+
+struct RouteEntry {
+    const Route* route = nullptr;
+    std::string label;           // in logs and metrics: host and path, or "service:NAME"
+    Service* service = nullptr;  // exactly one of service and queue
+    QueueMetrics* queue = nullptr;
+    RouteMetrics* metrics = nullptr;
+};
+
+struct Tables {
+    Tables(std::shared_ptr<const Config> config, Services& services, Metrics& metrics);
+
+    const RouteEntry& entry(const Route& route) const {
+        return entries[static_cast<std::size_t>(&route - config->routes.data())];
+    }
+
+    std::shared_ptr<const Config> config;
+    RouteTable routes;
+    std::vector<RouteEntry> entries;  // as config->routes
+    std::vector<Network> trusted;
+};
+
+}  // namespace havn::gateway

@@ -1,0 +1,187 @@
+#include "gateway/shell/upstream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "gateway/shell/exchange.h"
+#include "io/net.h"
+
+namespace havn::gateway {
+
+void UpstreamConnection::on_ready(std::uint32_t events) {
+    socket.note(events);
+    if (exchange) {
+        exchange->drive();
+    } else if (socket.readable()) {
+        services_.discard_idle(*this);
+    }
+}
+
+int UpstreamConnection::finish_connect() {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error == 0) connecting_ = false;
+    return error;
+}
+
+Services::~Services() {
+    for (auto& [name, service] : services_) {
+        for (auto& endpoint : service->endpoints) {
+            for (UpstreamConnection* connection : endpoint->idle) delete connection;
+        }
+    }
+}
+
+Service& Services::get(const std::string& name) {
+    std::unique_ptr<Service>& service = services_[name];
+    if (!service) {
+        service = std::make_unique<Service>();
+        service->name = service->settings.name = name;
+        service->metrics = &metrics_.service(name);
+    }
+    return *service;
+}
+
+static void apply_weights(Service& service) {
+    for (std::size_t i = 0; i < service.peers.size(); ++i) {
+        service.peers[i]->weight = i < service.settings.weights.size() ? service.settings.weights[i] : 1;
+    }
+}
+
+void Services::configure(const std::vector<Upstream>& upstreams) {
+    for (const Upstream& upstream : upstreams) {
+        Service& service = get(upstream.name);
+        service.settings = upstream;
+        apply_weights(service);
+    }
+}
+
+static std::unique_ptr<Endpoint> make_endpoint(Service& service, const std::string& address) {
+    const Result<io::Address> parsed = io::parse_address(address);
+    if (!parsed) {
+        log::error("service {}: {}", service.name, parsed.error().text());
+        return nullptr;
+    }
+    auto endpoint = std::make_unique<Endpoint>();
+    endpoint->service = &service;
+    endpoint->address = address;
+    endpoint->socket_address_size = static_cast<socklen_t>(parsed->endpoint.size());
+    std::memcpy(&endpoint->socket_address, parsed->endpoint.data(), parsed->endpoint.size());
+    return endpoint;
+}
+
+void Services::set_endpoints(const Table& table) {
+    for (const auto& [name, addresses] : table) get(name);
+    for (auto& [name, service] : services_) {
+        const auto entry = table.find(name);
+        const std::vector<std::string> addresses =
+            entry == table.end() ? std::vector<std::string>() : entry->second;
+        std::vector<Endpoint*> gone;
+        for (const auto& endpoint : service->endpoints) {
+            if (!endpoint->removed && std::ranges::find(addresses, endpoint->address) == addresses.end()) {
+                gone.push_back(endpoint.get());
+            }
+        }
+        service->peers.clear();
+        for (const std::string& address : addresses) {
+            auto known = std::ranges::find(service->endpoints, address, &Endpoint::address);
+            if (known == service->endpoints.end()) {
+                std::unique_ptr<Endpoint> made = make_endpoint(*service, address);
+                if (!made) continue;
+                known = service->endpoints.insert(known, std::move(made));
+            } else if ((*known)->removed) {  // another process may answer there by now
+                (*known)->removed = false;
+                (*known)->aside = false;
+                (*known)->fails = 0;
+            }
+            service->peers.push_back(known->get());
+        }
+        apply_weights(*service);
+        for (Endpoint* endpoint : gone) remove_endpoint(*service, *endpoint);
+    }
+}
+
+void Services::remove_endpoint(Service&, Endpoint& endpoint) {
+    endpoint.removed = true;
+    while (!endpoint.idle.empty()) discard_idle(*endpoint.idle.back());
+    destroy_if_unused(endpoint);
+}
+
+void Services::destroy_if_unused(Endpoint& endpoint) {
+    if (!endpoint.removed || endpoint.in_flight > 0) return;
+    observer_.on_drained(endpoint.address);
+    auto& all = endpoint.service->endpoints;
+    all.erase(std::ranges::find(all, &endpoint, &std::unique_ptr<Endpoint>::get));
+}
+
+UpstreamConnection* Services::acquire(Endpoint& endpoint, Exchange& exchange, bool fresh) {
+    UpstreamConnection* connection = nullptr;
+    if (!fresh && !endpoint.idle.empty()) {
+        connection = endpoint.idle.back();
+        endpoint.idle.pop_back();
+        connection->reused_ = true;
+    } else {
+        connection = connect(endpoint);
+    }
+    if (connection) connection->exchange = &exchange;
+    return connection;
+}
+
+UpstreamConnection* Services::connect(Endpoint& endpoint) {
+    io::Fd fd(::socket(endpoint.socket_address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return nullptr;
+    if (endpoint.socket_address.ss_family != AF_UNIX) {
+        const int on = 1;
+        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    endpoint.service->metrics->connects.add();
+    const int connected = ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&endpoint.socket_address),
+                                    endpoint.socket_address_size);
+    if (connected != 0 && errno != EINPROGRESS) return nullptr;
+    auto connection = std::make_unique<UpstreamConnection>(*this, endpoint, std::move(fd), connected != 0);
+    if (connected != 0) connection->socket.not_writable_yet();
+    if (!poller_.add(connection->socket.fd(), *connection, Poller::edge)) return nullptr;
+    return connection.release();
+}
+
+bool Services::is_stale(UpstreamConnection& connection) {
+    char byte;
+    const ssize_t got = ::recv(connection.socket.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got >= 0 || errno != EAGAIN;
+}
+
+void Services::release(UpstreamConnection& connection, bool reusable) {
+    Endpoint& endpoint = connection.endpoint();
+    connection.exchange = nullptr;
+    const bool room = endpoint.idle.size() < endpoint.service->settings.keepalive;
+    if (reusable && room && !endpoint.removed && !connection.socket.readable()) {
+        endpoint.idle.push_back(&connection);
+    } else {
+        close(connection);
+    }
+}
+
+void Services::discard_idle(UpstreamConnection& connection) {
+    auto& idle = connection.endpoint().idle;
+    idle.erase(std::ranges::find(idle, &connection));
+    close(connection);
+}
+
+void Services::close(UpstreamConnection& connection) {
+    connection.socket.close();
+    poller_.retire(std::unique_ptr<Pollable>(&connection));
+}
+
+void Services::request_done(Endpoint& endpoint) {
+    HAVN_ASSERT(endpoint.in_flight > 0, "every request is counted once");
+    --endpoint.in_flight;
+    destroy_if_unused(endpoint);
+}
+
+}  // namespace havn::gateway

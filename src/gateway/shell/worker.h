@@ -1,0 +1,130 @@
+// One thread of the gateway: its own listeners, clients, upstream pools, deadlines and log buffer. Threads
+// share nothing on the path of a request.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "gateway/core/access_log.h"
+#include "gateway/core/deadlines.h"
+#include "gateway/core/ids.h"
+#include "gateway/shell/buffer.h"
+#include "gateway/shell/client.h"
+#include "gateway/shell/exchange.h"
+#include "gateway/shell/listener.h"
+#include "gateway/shell/log_writer.h"
+#include "gateway/shell/poller.h"
+#include "gateway/shell/tables.h"
+#include "gateway/shell/upstream.h"
+
+namespace havn::gateway {
+
+class Worker : private Services::Observer {
+  public:
+    using Drained = std::function<void(const std::string& endpoint)>;
+
+    // `drained` is called on the worker's thread.
+    Worker(LogWriter& log, Drained drained);
+    ~Worker() override;
+
+    // Serves until stop() and the last client is gone.
+    void run();
+
+    // Safe from any thread: runs `job` on the worker's.
+    void post(std::function<void()> job);
+
+    // The rest is for the worker's thread.
+    void set_config(std::shared_ptr<const Config> config);
+    void set_listeners(std::vector<Listener::Source> sources);
+    void set_endpoints(const Services::Table& table) { services_.set_endpoints(table); }
+    void stop();  // takes no new connection, finishes what is under way
+    void stop_now();
+
+    Time now() const { return now_; }
+    WallTime wall_now() const { return wall_; }
+    std::string_view wall_text();
+    Deadlines& deadlines() { return deadlines_; }
+    BufferPool& buffers() { return buffers_; }
+    Services& services() { return services_; }
+    Metrics& metrics() { return metrics_; }
+    const Metrics& metrics() const { return metrics_; }
+    IdGenerator& ids() { return ids_; }
+    Poller& poller() { return poller_; }
+    Publisher& publisher() { return *publisher_; }
+    const Tables& tables() const { return *tables_; }
+    std::shared_ptr<const Tables> shared_tables() const { return tables_; }
+    std::vector<http1::Header>& header_storage() { return headers_; }
+    bool stopping() const { return stopping_; }
+    bool is_trusted(const std::string& address) const;
+    void log(const AccessRecord& record);
+
+    std::unique_ptr<Exchange> take_exchange();
+    void give_back(std::unique_ptr<Exchange> exchange);
+    void accepted(io::Fd fd, std::string address, const RouteEntry* service);
+    void accept_failed(int error_number);
+    void client_closed(Client& client);
+
+  private:
+    // The job list of other threads, woken through an eventfd.
+    class Mailbox : public Pollable {
+      public:
+        explicit Mailbox(Poller& poller);
+        void on_ready(std::uint32_t events) override;
+        void post(std::function<void()> job);
+
+      private:
+        io::Fd event_;
+        std::mutex mutex_;
+        std::vector<std::function<void()>> jobs_;
+    };
+    template <void (Worker::*function)()>
+    struct CallTimer final : Timer {
+        explicit CallTimer(Worker& to) : worker(to) {}
+        void on_deadline() override { (worker.*function)(); }
+        Worker& worker;
+    };
+    struct ServiceRoute {
+        Route route;
+        RouteEntry entry;
+    };
+
+    void on_drained(const std::string& endpoint) override { drained_(endpoint); }
+    const RouteEntry* service_route(const std::string& name);
+    void turn();
+    void pause_accepting();
+    void resume_accepting();
+    void flush_log();
+
+    LogWriter& log_writer_;
+    Drained drained_;
+    Poller poller_;
+    Time now_;
+    WallTime wall_;
+    std::int64_t wall_text_of_ = -1;  // ms
+    char wall_text_[25] = {};
+    Deadlines deadlines_;
+    BufferPool buffers_;
+    Metrics metrics_;
+    Services services_;
+    IdGenerator ids_;
+    Mailbox mailbox_;
+    std::map<std::string, std::unique_ptr<ServiceRoute>> service_routes_;
+    std::shared_ptr<const Tables> tables_;
+    std::unique_ptr<Publisher> publisher_;
+    std::vector<http1::Header> headers_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<std::unique_ptr<Exchange>> exchanges_;  // free ones
+    std::string log_lines_;
+    CallTimer<&Worker::flush_log> log_timer_{*this};
+    CallTimer<&Worker::resume_accepting> accept_timer_{*this};
+    bool accepting_paused_ = false;
+    bool stopping_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace havn::gateway
