@@ -14,7 +14,8 @@ def database():
     DATA.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(DATA / "billing.db", timeout=5)
     with connection:
-        connection.execute("create table if not exists jobs (number integer primary key, job text unique, status text)")
+        connection.execute("create table if not exists jobs"
+                           " (number integer primary key, job text unique, status text)")
     return connection
 
 
@@ -38,7 +39,8 @@ def begin(request, job):
     """The invoice number of a job: the same one however often it is asked for."""
     with closing(database()) as connection, connection:
         connection.execute("insert or ignore into jobs values"
-                           " ((select coalesce(max(number) + 1, ?) from jobs), ?, 'working')", (FIRST_NUMBER, job))
+                           " ((select coalesce(max(number) + 1, ?) from jobs), ?, 'working')",
+                           (FIRST_NUMBER, job))
         number, = connection.execute("select number from jobs where job = ?", (job,)).fetchone()
         return {"job": job, "number": number}
 

@@ -28,7 +28,9 @@ def customer(request):
         with urllib.request.urlopen(question, timeout=2) as answer:
             return json.load(answer)["email"]
     except urllib.error.HTTPError as error:
-        raise Refused(401 if error.code == 401 else 503, "log in first" if error.code == 401 else "auth is away")
+        if error.code == 401:
+            raise Refused(401, "log in first")
+        raise Refused(503, "auth is away")
     except OSError:
         raise Refused(503, "auth is away")
 

@@ -13,7 +13,7 @@ class Rejected(Exception):
 
 
 class Consumer:
-    """Calls `work(channel, properties, body)` for each message until SIGTERM, which lets the current one finish."""
+    """Calls `work(channel, properties, body)` for each message until SIGTERM; the current one is finished."""
 
     def __init__(self, queue, work):
         self.queue, self.work, self.stopping = queue, work, False

@@ -27,7 +27,9 @@ class Inventory(App):
         if self.pace == "slow":
             time.sleep(self.seconds)
             return super().respond(handler, reply)
-        start, slow = (head(reply), reply.body) if self.pace == "trickle-body" else (b"", head(reply) + reply.body)
+        start, slow = head(reply), reply.body
+        if self.pace == "trickle":
+            start, slow = b"", start + slow
         try:
             handler.wfile.write(start)
             for byte in slow:

@@ -1,7 +1,7 @@
 """Turns an order into an invoice: PDF to billing, items off the shelf, e-mail and thumbnails queued.
 
-A message may come twice (this worker may die before it acknowledges), so every step may be done twice: the job's
-id decides the invoice number, the stock taken and the e-mail sent.
+A message may come twice (this worker may die before it acknowledges), so every step may be done twice: the
+job's id decides the invoice number, the stock taken and the e-mail sent.
 """
 
 import io

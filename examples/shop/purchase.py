@@ -156,9 +156,9 @@ def slow_inventory(shop):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("shop", nargs="?", default="http://127.0.0.1:8080", help="where the gateway listens")
-    arguments.add_argument("--data", default=os.environ.get("SHOP_DATA", Path(__file__).resolve().parent / "data"),
-                           type=Path, help="the shop's data folder")
+    arguments.add_argument("shop", nargs="?", default="http://127.0.0.1:8080", help="where it listens")
+    arguments.add_argument("--data", type=Path, help="the shop's data folder",
+                           default=os.environ.get("SHOP_DATA", Path(__file__).resolve().parent / "data"))
     options = arguments.parse_args()
     shop = Shop(options.shop)
     try:

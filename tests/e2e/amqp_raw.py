@@ -29,7 +29,8 @@ def method(channel, class_id, method_id, arguments=b""):
 def publish(channel, routing_key, body, flags=0, announced=None, exchange=""):
     """basic.publish, content header without properties, one body frame if there is a body."""
     size = len(body) if announced is None else announced
-    return (method(channel, 60, 40, b"\0\0" + short_string(exchange) + short_string(routing_key) + bytes([flags]))
+    address = short_string(exchange) + short_string(routing_key)
+    return (method(channel, 60, 40, b"\0\0" + address + bytes([flags]))
             + frame(CONTENT_HEADER, channel, struct.pack(">HHQH", 60, 0, size, 0))
             + (frame(BODY, channel, body) if body else b""))
 
@@ -115,7 +116,7 @@ class RawConnection:
         return self
 
     def expect_close(self, class_id=10):
-        """(code, text) of the next connection.close (channel.close with 20); None when the server just hangs up."""
+        """(code, text) of the next connection.close (channel.close with 20); None when it just hangs up."""
         close_method = 50 if class_id == 10 else 40
         while got := self.read_frame():
             if got[0] == METHOD and struct.unpack(">HH", got[2][:4]) == (class_id, close_method):

@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests.
 
-HAVN_BINARY names the binary; build/havn otherwise. AMQP_UNDER_TEST=amqp://… points the tests of AMQP clients
-(test_pika_*.py, test_celery.py) at another broker, so that they can be calibrated on RabbitMQ.
+HAVN_BINARY names the binary; build/havn otherwise. AMQP_UNDER_TEST=amqp://… points the tests of AMQP
+clients (test_pika_*.py, test_celery.py, test_bad_amqp.py) at another broker: to calibrate them on RabbitMQ.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def havn():
 @pytest.fixture
 def platform(havn, request):
     """A platform not yet started, in a temporary folder. Ended and checked for leftovers after the test."""
-    platform = Platform(havn, request.node.name)
+    platform = Platform(havn)
     yield platform
     if getattr(request.node, "failed", False):
         print(f"\n=== logs of {platform.folder}\n{platform.logs()}")
@@ -59,7 +59,7 @@ def shared_broker(request):
     if url := os.environ.get("AMQP_UNDER_TEST"):
         yield BrokerUnderTest(url)
     else:
-        with running(request.getfixturevalue("havn"), "", "clients") as platform:
+        with running(request.getfixturevalue("havn"), "") as platform:
             yield BrokerUnderTest(platform.amqp_url, platform)
 
 

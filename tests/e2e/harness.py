@@ -1,4 +1,4 @@
-"""What every end-to-end test stands on: one real platform in a folder of its own, waits for conditions, no leftovers.
+"""What every end-to-end test stands on: a real platform in its own folder, waits for conditions, no leftovers.
 
     def test_something(platform):
         platform.manifest('''
@@ -107,12 +107,11 @@ class Failed(AssertionError):
 class Platform:
     """One running Havn with its own folder, data folder and ports. Made by the fixture `platform`."""
 
-    def __init__(self, binary: Path, name: str = "test"):
+    def __init__(self, binary: Path):
         self.binary = Path(binary)
         self.folder = Path(tempfile.mkdtemp(prefix="havn-e2e-"))
         self.folder.chmod(0o755)
         self.data = self.folder / ".havn"
-        self.name = name
         self.cookie = uuid.uuid4().hex
         self.gateway = self.broker = None
         self.environment = {**os.environ, COOKIE: self.cookie}
@@ -150,7 +149,8 @@ class Platform:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, timeout=timeout, **options)
         if check and done.returncode != 0:
-            raise Failed(f"havn {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            command = " ".join(map(str, arguments))
+            raise Failed(f"havn {command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
     def up(self, *arguments, timeout=60.0) -> "Platform":
@@ -213,14 +213,14 @@ class Platform:
     # --- what is left
 
     def survivors(self):
-        """Every process of this platform that still lives, found by cookie, folder or command line: {pid: what}."""
+        """{pid: what} of every process that still lives, found by cookie, folder or command line."""
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
                     if self._is_ours(entry):
-                        command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                        found[int(entry.name)] = command.strip() or (entry / "comm").read_text().strip()
+                        command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").strip()
+                        found[int(entry.name)] = (command or (entry / "comm").read_bytes()).decode()
         return found
 
     def _is_ours(self, entry: Path) -> bool:
@@ -228,7 +228,9 @@ class Platform:
         if state == "Z":
             return False
         folder = str(self.folder).encode()
-        if self.cookie.encode() in (entry / "environ").read_bytes() or folder in (entry / "cmdline").read_bytes():
+        if self.cookie.encode() in (entry / "environ").read_bytes():
+            return True
+        if folder in (entry / "cmdline").read_bytes():
             return True
         return os.readlink(entry / "cwd").startswith(str(self.folder))
 
@@ -275,10 +277,12 @@ class Platform:
 
 
 @contextlib.contextmanager
-def running(binary: Path, manifest: str, name="test"):
-    """A platform for a whole module: up before, down and checked after."""
-    platform = Platform(binary, name)
+def running(binary: Path, manifest: str, files=None):
+    """A platform for a whole module: up before, down and checked after. `files`: {name: content}."""
+    platform = Platform(binary)
     try:
+        for name, content in (files or {}).items():
+            platform.write(name, content)
         platform.manifest(manifest)
         yield platform.up()
     finally:

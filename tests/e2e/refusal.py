@@ -9,7 +9,7 @@ from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
 @contextlib.contextmanager
 def refusal(code, text, closes=ChannelClosedByBroker):
-    """The block must end with the channel closed with this code and a text that matches the pattern `text`."""
+    """The block must end with the channel closed with this code and a text that matches `text`."""
     with pytest.raises(closes) as caught:
         yield
     assert caught.value.reply_code == code, caught.value

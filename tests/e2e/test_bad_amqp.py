@@ -1,4 +1,4 @@
-"""AMQP no sound client sends: a clear answer, and nobody else notices. AMQP_UNDER_TEST calibrates on another broker."""
+"""AMQP no sound client sends: a clear answer, and nobody else notices. AMQP_UNDER_TEST: see conftest.py."""
 
 import os
 import random
@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from amqp_raw import (BODY, CONTENT_HEADER, HEADER, HEARTBEAT, METHOD, RawConnection, frame, long_string, method,
-                      publish, short_string)
+from amqp_raw import (BODY, CONTENT_HEADER, HEADER, HEARTBEAT, METHOD, RawConnection, frame, long_string,
+                      method, publish, short_string)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def a_neighbour_is_undisturbed(connection, channel, queue):
 
 
 def assert_closed(raw, amqp, codes):
-    """Closed with one of these codes and a text. RabbitMQ hangs up without a word here and there; we may not."""
+    """Closed with one of these codes and a text. RabbitMQ hangs up without a word at times."""
     answer = raw.expect_close()
     if amqp.platform or answer:
         assert answer, "hung up without saying why"
@@ -41,7 +41,8 @@ strict = pytest.mark.skipif("AMQP_UNDER_TEST" in os.environ, reason="RabbitMQ 3.
 # --- before the login
 
 @pytest.mark.parametrize("opening", [
-    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"AMQP\x00\x01\x00\x00", b"AMQP\x00\x00\x09\x02", b"AMQP\x03\x01\x00\x00",
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"AMQP\x00\x01\x00\x00", b"AMQP\x00\x00\x09\x02",
+    b"AMQP\x03\x01\x00\x00",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", bytes(64), b"SSH-2.0-OpenSSH_9.2\r\n",
 ], ids=["http", "amqp 1.0", "amqp 0-9-2", "amqp with sasl", "tls", "zeros", "ssh"])
 def test_another_protocol_is_told_which_one_is_spoken_here(raw, opening):
@@ -72,7 +73,8 @@ def test_a_method_out_of_turn_ends_the_connection(raw):
 def test_an_unknown_mechanism_ends_the_connection(raw):
     raw.send(HEADER)
     raw.expect(10, 10)
-    raw.send(method(0, 10, 11, long_string(b"") + short_string("MAGIC") + long_string(b"") + short_string("en_US")))
+    raw.send(method(0, 10, 11, long_string(b"") + short_string("MAGIC") + long_string(b"")
+                    + short_string("en_US")))
     raw.read_to_end()
 
 
@@ -107,9 +109,10 @@ def test_limits_beyond_what_was_proposed_are_refused(raw, amqp, limits):
     (method(9, 50, 10, b"\0\0\x01x\0" + bytes(4)), {504}),
     (method(1, 20, 10, b"\0"), {504}),
     (publish(1, "x", b"x", flags=2), {540}),
-], ids=["huge frame", "frame above frame_max", "wrong frame end", "unknown frame type", "heartbeat on a channel",
-        "unknown class", "unknown method", "string beyond the frame", "half a method", "body without a message",
-        "header without a message", "another method instead of the header",
+], ids=["huge frame", "frame above frame_max", "wrong frame end", "unknown frame type",
+        "heartbeat on a channel", "unknown class", "unknown method", "string beyond the frame", "half a method",
+        "body without a message", "header without a message",
+        "another method instead of the header",
         "a get instead of the header", "channel never opened", "channel opened twice", "immediate"])
 def test_nonsense_closes_the_connection_with_a_reason(raw, amqp, data, codes):
     raw.login().send(data)

@@ -40,14 +40,15 @@ class Workers:
             start_new_session=True)
         log.close()
         self.processes.append(process)
-        wait_for(lambda: process.poll() is None and self.app.control.ping([node], timeout=0.3), 30, "the worker")
+        wait_for(lambda: self.app.control.ping([node], timeout=0.3), 30, f"{node} to answer")
         return process, node
 
     def send(self, task, *arguments, **options):
         return self.app.send_task(f"celery_app.{task}", arguments, **options)
 
     def log(self):
-        return "\n".join(path.read_text(errors="replace")[-4000:] for path in sorted(self.folder.glob("*.log")))
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(path.read_text(errors="replace")[-4000:] for path in logs)
 
     def stop(self):
         for process in self.processes:
@@ -143,7 +144,8 @@ def test_tasks_in_a_chain_hand_on_their_results(worker):
 
 def test_tasks_in_a_group_run_side_by_side(worker):
     add = worker.app.signature("celery_app.add", app=worker.app)
-    assert group(add.clone((n, n)) for n in range(10)).apply_async().get(timeout=20) == [2 * n for n in range(10)]
+    together = group(add.clone((n, n)) for n in range(10)).apply_async()
+    assert together.get(timeout=20) == [2 * n for n in range(10)]
 
 
 # --- inspect and control

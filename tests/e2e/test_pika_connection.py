@@ -1,4 +1,4 @@
-"""Connections and channels as pika's blocking adapter uses them. AMQP_UNDER_TEST calibrates on another broker."""
+"""Connections and channels as pika's blocking adapter uses them. AMQP_UNDER_TEST: see conftest.py."""
 
 import amqp as py_amqp
 import pika
@@ -61,7 +61,8 @@ def test_an_unknown_virtual_host_is_refused(connect):
 
 def test_amqplain_logs_in_too(amqp):
     url = pika.URLParameters(amqp.url)
-    with py_amqp.Connection(f"{url.host}:{url.port}", "guest", "guest", login_method="AMQPLAIN") as connection:
+    host = f"{url.host}:{url.port}"
+    with py_amqp.Connection(host, "guest", "guest", login_method="AMQPLAIN") as connection:
         assert connection.channel().queue_declare(exclusive=True).queue.startswith("amq.gen-")
 
 

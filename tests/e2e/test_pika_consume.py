@@ -1,4 +1,4 @@
-"""Getting, consuming, acknowledging as pika's blocking adapter does it. AMQP_UNDER_TEST calibrates on another broker."""
+"""Getting, consuming, acknowledging as pika's blocking adapter does it. AMQP_UNDER_TEST: see conftest.py."""
 
 import socket
 
@@ -40,7 +40,10 @@ class Consumer:
         self.tag = self.consume(queue, **options)
 
     def consume(self, queue, **options):
-        return self.channel.basic_consume(queue, lambda *delivery: self.deliveries.append(delivery), **options)
+        def collect(*delivery):
+            self.deliveries.append(delivery)
+
+        return self.channel.basic_consume(queue, collect, **options)
 
     @property
     def bodies(self):

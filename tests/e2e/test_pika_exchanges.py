@@ -1,4 +1,4 @@
-"""Exchanges and bindings as pika's blocking adapter uses them. AMQP_UNDER_TEST calibrates on another broker."""
+"""Exchanges and bindings as pika's blocking adapter uses them. AMQP_UNDER_TEST: see conftest.py."""
 
 import pika
 import pytest
@@ -211,9 +211,11 @@ def test_a_topic_exchange_goes_by_words(channel, exchange, queue, bodies, patter
 
 
 @pytest.mark.parametrize("arguments, matching, others", [
-    ({"x-match": "all", "kind": "pdf", "size": 3}, [{"kind": "pdf", "size": 3}, {"kind": "pdf", "size": 3, "n": 1}],
+    ({"x-match": "all", "kind": "pdf", "size": 3},
+     [{"kind": "pdf", "size": 3}, {"kind": "pdf", "size": 3, "n": 1}],
      [{"kind": "pdf"}, {"kind": "pdf", "size": 4}, {}, None]),
-    ({"x-match": "any", "kind": "pdf", "size": 3}, [{"kind": "pdf"}, {"size": 3}], [{"kind": "png", "size": 4}, {}]),
+    ({"x-match": "any", "kind": "pdf", "size": 3}, [{"kind": "pdf"}, {"size": 3}],
+     [{"kind": "png", "size": 4}, {}]),
     ({"kind": "pdf"}, [{"kind": "pdf"}], [{"kind": "png"}]),
 ])
 def test_a_headers_exchange_goes_by_headers(channel, exchange, queue, bodies, arguments, matching, others):

@@ -1,4 +1,4 @@
-"""Publishing, returns and confirms as pika uses them. AMQP_UNDER_TEST calibrates on another broker."""
+"""Publishing, returns and confirms as pika uses them. AMQP_UNDER_TEST: see conftest.py."""
 
 import datetime
 import decimal
@@ -36,8 +36,9 @@ def test_a_message_arrives_with_its_address(confirmed, queue):
 
 def test_all_properties_arrive(confirmed, queue):
     sent = pika.BasicProperties(
-        content_type="application/json", content_encoding="utf-8", headers={"method": "POST"}, delivery_mode=2,
-        priority=7, correlation_id="correlation", reply_to="answers", expiration="60000", message_id="message-1",
+        content_type="application/json", content_encoding="utf-8", headers={"method": "POST"},
+        delivery_mode=2, priority=7, correlation_id="correlation", reply_to="answers", expiration="60000",
+        message_id="message-1",
         timestamp=1700000000, type="order", user_id="guest", app_id="shop", cluster_id="cluster")
     confirmed.basic_publish("", queue, b"x", sent)
     assert one(confirmed, queue)[1] == sent
@@ -45,7 +46,8 @@ def test_all_properties_arrive(confirmed, queue):
 
 @pytest.mark.parametrize("property, value", [
     ("content_type", "text/plain"), ("content_encoding", "gzip"), ("headers", {}), ("delivery_mode", 1),
-    ("priority", 0), ("correlation_id", ""), ("reply_to", "x" * 255), ("message_id", "æøå"), ("timestamp", 0),
+    ("priority", 0), ("correlation_id", ""), ("reply_to", "x" * 255), ("message_id", "æøå"),
+    ("timestamp", 0),
     ("type", "t"), ("app_id", "a"), ("cluster_id", "c"),
 ])
 def test_one_property_arrives_alone(confirmed, queue, property, value):
@@ -65,8 +67,8 @@ def test_a_header_of_any_type_arrives(confirmed, queue, value):
 
 def test_field_types_pika_cannot_handle_arrive_too(amqp):
     """Floats and negative 64-bit numbers, alone and in arrays and tables, with py-amqp."""
-    headers = {"double": 1.5, "long": -2**62, "list": [0.25, True, None, {"n": -3}], "nested": {"double": -0.125},
-               "when": datetime.datetime(2024, 1, 2), "bytes": b"\x00\xff"}
+    headers = {"double": 1.5, "long": -2**62, "list": [0.25, True, None, {"n": -3}],
+               "nested": {"double": -0.125}, "when": datetime.datetime(2024, 1, 2), "bytes": b"\x00\xff"}
     url = pika.URLParameters(amqp.url)
     with py_amqp.Connection(f"{url.host}:{url.port}", "guest", "guest") as connection:
         channel = connection.channel()
@@ -75,7 +77,10 @@ def test_field_types_pika_cannot_handle_arrive_too(amqp):
         assert channel.basic_get(queue).headers == headers
 
 
-@pytest.mark.parametrize("size", [0, 1, 131072 - 9, 131072 - 8, 131072 - 7, 2 * (131072 - 8), 1_000_000, 12_345_678])
+FRAME = 131072 - 8  # as much of a body as one frame carries
+
+
+@pytest.mark.parametrize("size", [0, 1, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 1_000_000, 12_345_678])
 def test_bodies_of_any_size_arrive(confirmed, queue, size):
     body = (bytes(range(251)) * (size // 251 + 1))[:size]
     confirmed.basic_publish("", queue, body)
@@ -116,8 +121,9 @@ def test_a_message_nobody_wants_is_dropped_quietly(channel, name):
 
 def test_a_mandatory_message_nobody_wants_comes_back(channel, name):
     returned = []
-    channel.add_on_return_callback(lambda ch, method, properties, body: returned.append((method, properties, body)))
-    channel.basic_publish("amq.direct", name, b"come back", pika.BasicProperties(message_id="7"), mandatory=True)
+    channel.add_on_return_callback(lambda *message: returned.append(message[1:]))
+    channel.basic_publish("amq.direct", name, b"come back", pika.BasicProperties(message_id="7"),
+                          mandatory=True)
     while not returned:
         channel.connection.process_data_events(time_limit=1)
     method, properties, body = returned[0]
@@ -150,7 +156,8 @@ def test_publishing_to_a_missing_exchange_closes_the_channel(confirmed, name):
 def test_every_message_is_confirmed_in_every_kind_of_queue(confirmed, name, durable, delivery_mode):
     confirmed.queue_declare(name, durable=durable)
     for _ in range(20):
-        confirmed.basic_publish("", name, b"x", pika.BasicProperties(delivery_mode=delivery_mode), mandatory=True)
+        confirmed.basic_publish("", name, b"x", pika.BasicProperties(delivery_mode=delivery_mode),
+                                mandatory=True)
     assert confirmed.queue_delete(name).method.message_count == 20
 
 

@@ -1,4 +1,4 @@
-"""Queues as pika's blocking adapter uses them. AMQP_UNDER_TEST calibrates on another broker."""
+"""Queues as pika's blocking adapter uses them. AMQP_UNDER_TEST: see conftest.py."""
 
 import pika
 import pytest
@@ -70,7 +70,8 @@ def test_declaring_the_same_again_is_fine(channel, name, options):
 
 
 @pytest.mark.parametrize("change, text", [
-    ({"durable": True}, "inequivalent arg 'durable' for queue '.*' in vhost '/': received 'true' but current is 'false'"),
+    ({"durable": True},
+     "inequivalent arg 'durable' for queue '.*' in vhost '/': received 'true' but current is 'false'"),
     ({"auto_delete": True}, "inequivalent arg 'auto_delete'"),
     ({"arguments": {"x-message-ttl": 1000}}, "inequivalent arg 'x-message-ttl'"),
     ({"arguments": {"x-expires": 1000}}, "inequivalent arg 'x-expires'"),
