@@ -1,0 +1,53 @@
+// The control API on run/control.sock: what the CLI and `curl --unix-socket` may ask. docs/api.md describes
+// it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "control/applier.h"
+#include "control/parts.h"
+#include "control/progress.h"
+#include "control/supervisor_link.h"
+#include "rpc/server.h"
+
+namespace havn::control {
+
+class Api {
+  public:
+    // All three outlive the server. Paths are relative to the data folder, the working directory.
+    Api(Applier& applier, SupervisorLink& supervisor, Parts& parts)
+        : applier_(applier), supervisor_(supervisor), parts_(parts) {}
+
+    void add_routes(rpc::Server& server);
+
+  private:
+    using Answer = Task<rpc::Response>;
+
+    Answer status(rpc::Request request);
+    Answer processes(rpc::Request request);
+    Answer routes(rpc::Request request);
+    Answer manifest(rpc::Request request);
+    Answer queues(rpc::Request request);
+    Answer purge(rpc::Request request);
+    Answer plan(rpc::Request request);
+    Answer apply(rpc::Request request);
+    Answer scale(rpc::Request request);
+    Answer restart(rpc::Request request);
+    Answer down(rpc::Request request);
+    Answer logs(rpc::Request request);
+    Answer metrics(rpc::Request request);
+
+    Answer apply_wanted(Wanted wanted, bool force);
+    rpc::Response follow(Outcome outcome);
+    Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome);
+    Task<bool> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress);
+    Task<void> tail(std::shared_ptr<rpc::Lines> out, rpc::Request request);
+    Result<> known(const std::string& name) const;
+
+    Applier& applier_;
+    SupervisorLink& supervisor_;
+    Parts& parts_;
+};
+
+}  // namespace havn::control

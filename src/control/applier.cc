@@ -1,0 +1,150 @@
+#include "control/applier.h"
+
+#include <fmt/chrono.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "base/log.h"
+#include "control/progress.h"
+#include "io/clock.h"
+#include "io/net.h"
+
+namespace havn::control {
+
+static constexpr Duration accept_timeout = seconds(30);
+static constexpr int attempts_max =
+    5;  // to find loopback ports that are still free when the supervisor opens them
+
+Task<Result<>> Applier::resume() {
+    Result<std::optional<Revision>> current = applied_.current();
+    if (!current) co_return std::unexpected(current.error());
+    if (!*current) co_return Result<>{};
+    current_ = std::move(*current);
+    parts_.set(current_->compiled);
+    // The supervisor may know a later one, accepted but never made current because control died in between.
+    Json arguments{{"desired", supervisor::to_json(current_->compiled.supervisor)}};
+    Result<> accepted = co_await supervisor_.command("apply", std::move(arguments), accept_timeout);
+    co_return accepted;
+}
+
+manifest::Plan Applier::plan(const manifest::Manifest& wanted) const {
+    return manifest::diff(current_ ? std::optional(current_->manifest) : std::nullopt, wanted);
+}
+
+Task<Result<Outcome>> Applier::apply(Wanted wanted, bool force) {
+    while (busy_) {
+        turn_.expires_at(Time::max());
+        [[maybe_unused]] auto woken = co_await turn_.async_wait(io::result);
+    }
+    busy_ = true;
+    Result<Outcome> outcome = co_await apply_alone(std::move(wanted), force);
+    busy_ = false;
+    turn_.cancel();
+    co_return outcome;
+}
+
+// A service keeps the address it has; a new one gets a port nobody listens on now.
+Result<std::map<std::string, std::string>> Applier::choose_listeners(const manifest::Manifest& wanted) const {
+    constexpr std::uint16_t first = 28'000, range = 4'000;  // above the instances' ports
+    if (next_port_ == 0) {  // spread, so that several platforms on one host rarely meet
+        const std::string folder = std::filesystem::current_path().string();
+        next_port_ = static_cast<std::uint16_t>(first + std::hash<std::string>{}(folder) % range);
+    }
+    const std::map<std::string, std::string> known =
+        current_ ? Applied::service_listeners(*current_) : std::map<std::string, std::string>{};
+    std::map<std::string, std::string> chosen;
+    for (const manifest::Service& service : wanted.services) {
+        if (const auto kept = known.find(service.name); kept != known.end()) {
+            chosen.insert(*kept);
+            continue;
+        }
+        Result<std::uint16_t> port = io::find_free_port(next_port_);
+        if (!port) return std::unexpected(port.error());
+        next_port_ = static_cast<std::uint16_t>(*port + 1);
+        chosen[service.name] = "127.0.0.1:" + std::to_string(*port);
+    }
+    return chosen;
+}
+
+Result<Revision> Applier::prepare(Wanted wanted, const std::map<std::string, std::string>& listeners) const {
+    Revision revision;
+    revision.number = current_ ? current_->number + 1 : 1;
+    Result<Compiled> compiled = compile(wanted.manifest, {revision.number, wanted.directory, listeners});
+    if (!compiled) return std::unexpected(compiled.error());
+    revision.compiled = std::move(*compiled);
+    revision.manifest = std::move(wanted.manifest);
+    revision.file = std::move(wanted.file);
+    revision.directory = std::move(wanted.directory);
+    revision.applied_at = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
+                                      fmt::gmtime(std::chrono::system_clock::to_time_t(io::wall_now())));
+    return revision;
+}
+
+// Whether two revisions say the same to every part.
+static bool same(const Revision& a, const Revision& b) {
+    if (a.directory != b.directory || a.manifest != b.manifest) return false;
+    Compiled other = b.compiled;
+    other.supervisor.revision = a.number;
+    other.gateway.revision = a.number;
+    other.broker.revision = a.number;
+    return supervisor::to_json(a.compiled.supervisor) == supervisor::to_json(other.supervisor) &&
+           gateway::to_json(a.compiled.gateway) == gateway::to_json(other.gateway) &&
+           broker::to_json(a.compiled.broker) == broker::to_json(other.broker);
+}
+
+// A refusal because of a port that was free a moment ago.
+static bool lost_a_port(const Error& error, const std::map<std::string, std::string>& listeners) {
+    for (const auto& [service, address] : listeners) {
+        if (error.message.find(address) != std::string::npos) return true;
+    }
+    return false;
+}
+
+Task<Result<>> Applier::accept(Revision revision) {
+    if (Result<> written = applied_.write(revision); !written) co_return written;
+    Json arguments{{"desired", supervisor::to_json(revision.compiled.supervisor)}};
+    Result<> accepted = co_await supervisor_.command("apply", std::move(arguments), accept_timeout);
+    if (!accepted) {
+        applied_.discard(revision.number);
+        co_return accepted;
+    }
+    if (Result<> switched = applied_.make_current(revision.number); !switched) {
+        if (current_) {  // the supervisor must not run ahead of what a restart would read
+            Json back{{"desired", supervisor::to_json(current_->compiled.supervisor)}};
+            [[maybe_unused]] Result<> undone =
+                co_await supervisor_.command("apply", std::move(back), accept_timeout);
+        }
+        co_return switched;
+    }
+    log::info("revision {} is in force", revision.number);
+    current_ = std::move(revision);
+    parts_.set(current_->compiled);
+    co_return Result<>{};
+}
+
+Task<Result<Outcome>> Applier::apply_alone(Wanted wanted, bool force) {
+    Outcome outcome{.plan = plan(wanted.manifest), .before = supervisor_.processes(), .replaced = {}};
+    for (int attempt = 1;; ++attempt) {
+        Result<std::map<std::string, std::string>> listeners = choose_listeners(wanted.manifest);
+        if (!listeners) co_return std::unexpected(listeners.error());
+        Result<Revision> revision = prepare(wanted, *listeners);
+        if (!revision) co_return std::unexpected(revision.error());
+        outcome.revision = current_ ? current_->number : 0;
+        if (current_ && !force && same(*current_, *revision)) co_return outcome;
+        outcome.changed = true;
+        outcome.revision = revision->number;
+        if (current_) {
+            outcome.replaced =
+                Progress::replaced(current_->compiled.supervisor, revision->compiled.supervisor);
+        }
+        Result<> accepted = co_await accept(std::move(*revision));
+        if (accepted) co_return outcome;
+        if (attempt == attempts_max || !lost_a_port(accepted.error(), *listeners)) {
+            co_return std::unexpected(accepted.error());
+        }
+    }
+}
+
+}  // namespace havn::control

@@ -1,0 +1,62 @@
+// Makes a manifest the configuration in force: whole, or not at all.
+//
+// The order is: compile, write and sync a revision, ask the supervisor to accept it (it opens the listening
+// sockets and may refuse), point `current` at it, tell gateway and broker. One change at a time; the next one
+// waits.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "control/applied.h"
+#include "control/parts.h"
+#include "control/supervisor_link.h"
+#include "manifest/plan.h"
+
+namespace havn::control {
+
+struct Wanted {
+    manifest::Manifest manifest;
+    std::string file;       // how the user named it
+    std::string directory;  // absolute
+};
+
+struct Outcome {
+    manifest::Plan plan;
+    bool changed = false;
+    std::uint64_t revision = 0;
+    Json before;                     // the table of processes when it was accepted
+    std::set<std::string> replaced;  // programs whose running instances give way to new ones
+};
+
+class Applier {
+  public:
+    Applier(io::Executor executor, std::string applied_folder, SupervisorLink& supervisor, Parts& parts)
+        : applied_(std::move(applied_folder)), supervisor_(supervisor), parts_(parts), turn_(executor) {}
+
+    // At start: what was accepted last holds again, should somebody have missed it.
+    Task<Result<>> resume();
+
+    const std::optional<Revision>& current() const { return current_; }
+    manifest::Plan plan(const manifest::Manifest& wanted) const;
+
+    // `force`: accept it anew though nothing changes.
+    Task<Result<Outcome>> apply(Wanted wanted, bool force);
+
+  private:
+    Task<Result<Outcome>> apply_alone(Wanted wanted, bool force);
+    Result<Revision> prepare(Wanted wanted, const std::map<std::string, std::string>& listeners) const;
+    Result<std::map<std::string, std::string>> choose_listeners(const manifest::Manifest& wanted) const;
+    Task<Result<>> accept(Revision revision);
+
+    Applied applied_;
+    SupervisorLink& supervisor_;
+    Parts& parts_;
+    std::optional<Revision> current_;
+    io::Timer turn_;  // whoever waits for their turn
+    bool busy_ = false;
+    mutable std::uint16_t next_port_ = 0;
+};
+
+}  // namespace havn::control

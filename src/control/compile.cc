@@ -1,0 +1,189 @@
+#include "control/compile.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/assert.h"
+#include "manifest/amqp_url.h"
+#include "manifest/manifest.h"
+
+namespace havn::control {
+
+static constexpr std::string_view internal_amqp = "unix:run/amqp.sock";  // how the gateway reaches our broker
+
+std::string app_name(const manifest::Manifest& manifest, const std::string& directory) {
+    if (!manifest.app.empty()) return manifest.app;
+    const std::string folder = (std::filesystem::path(directory) / "").parent_path().filename().string();
+    return folder.empty() ? "app" : folder;
+}
+
+// An address to listen on, as one to connect to on this host.
+static std::string reachable(const std::string& listen) {
+    const std::size_t colon = listen.rfind(':');
+    const std::string host = listen.substr(0, colon);
+    const std::string port = colon == std::string::npos ? "" : listen.substr(colon);
+    if (host.empty() || host == "*" || host == "0.0.0.0") return "127.0.0.1" + port;
+    if (host == "[::]") return "[::1]" + port;
+    return listen;
+}
+
+static std::string amqp_url(const manifest::Broker& broker) {
+    if (!broker.url.empty()) return broker.url;
+    const std::string address = broker.listen.empty() ? "127.0.0.1:5672" : reachable(broker.listen.front());
+    return "amqp://guest:guest@" + address + "/";
+}
+
+static const std::string& listener_of(const Placement& placement, const std::string& service) {
+    const auto found = placement.service_listeners.find(service);
+    HAVN_ASSERT(found != placement.service_listeners.end(), "every service has a loopback address");
+    return found->second;
+}
+
+static std::map<std::string, std::string> environment_of(const manifest::Program& program,
+                                                         const manifest::Manifest& manifest,
+                                                         const Placement& placement) {
+    std::map<std::string, std::string> environment = program.env;
+    environment.emplace("HAVN_APP", app_name(manifest, placement.directory));
+    environment.emplace("AMQP_URL", amqp_url(manifest.broker));
+    for (const std::string& name : program.depends_on) {
+        const auto service = std::ranges::find(manifest.services, name, &manifest::Service::name);
+        if (service == manifest.services.end()) continue;  // a worker has no address
+        environment.emplace(manifest::url_variable(name), "http://" + listener_of(placement, name));
+    }
+    return environment;
+}
+
+static supervisor::Program compile_program(const manifest::Program& program,
+                                           const manifest::Manifest& manifest, const Placement& placement) {
+    const std::filesystem::path directory = std::filesystem::path(placement.directory) / program.directory;
+    std::string normal = directory.lexically_normal().string();
+    if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+    return {.name = program.name,
+            .instances = program.instances,
+            .command = program.command,
+            .directory = std::move(normal),
+            .user = program.user,
+            .environment = environment_of(program, manifest, placement),
+            .depends_on = program.depends_on,
+            .health = {},
+            .start_timeout = program.start_timeout,
+            .startsecs = program.startsecs,
+            .startretries = program.startretries,
+            .stop_timeout = program.stop_timeout,
+            .log_bytes_max = program.log_max_bytes,
+            .log_backups = program.log_backups};
+}
+
+static std::vector<supervisor::Listener> compile_listeners(const manifest::Manifest& manifest,
+                                                           const Placement& placement) {
+    std::vector<supervisor::Listener> listeners;
+    for (const std::string& address : manifest.gateway.listen)
+        listeners.push_back({"edge", address, "gateway"});
+    for (const manifest::Service& service : manifest.services) {
+        listeners.push_back({"service:" + service.name, listener_of(placement, service.name), "gateway"});
+    }
+    if (!manifest.broker.url.empty()) return listeners;
+    for (const std::string& address : manifest.broker.listen)
+        listeners.push_back({"amqp", address, "broker"});
+    listeners.push_back({"amqp", std::string(internal_amqp), "broker"});
+    return listeners;
+}
+
+static supervisor::Desired compile_supervisor(const manifest::Manifest& manifest,
+                                              const Placement& placement) {
+    supervisor::Desired desired;
+    desired.revision = placement.revision;
+    desired.app = app_name(manifest, placement.directory);
+    desired.embedded_broker = manifest.broker.url.empty();
+    desired.gateway_threads = manifest.gateway.threads;
+    desired.listeners = compile_listeners(manifest, placement);
+    for (const manifest::Service& service : manifest.services) {
+        supervisor::Program program = compile_program(service, manifest, placement);
+        program.kind = supervisor::Kind::service;
+        if (const auto& check = service.healthcheck) {
+            program.health =
+                supervisor::HealthCheck{check->path, check->interval, check->timeout, check->retries};
+        }
+        desired.programs.push_back(std::move(program));
+    }
+    for (const manifest::Worker& worker : manifest.workers) {
+        supervisor::Program program = compile_program(worker, manifest, placement);
+        program.kind = supervisor::Kind::worker;
+        desired.programs.push_back(std::move(program));
+    }
+    return desired;
+}
+
+static gateway::Route compile_route(const manifest::Route& route) {
+    gateway::Route compiled{.host = route.host,
+                            .path = route.path,
+                            .methods = route.methods,
+                            .service = route.service,
+                            .queue = route.queue,
+                            .connect_timeout = route.connect_timeout,
+                            .timeout = route.timeout,
+                            .fallback = {},
+                            .body_bytes_max = route.max_body,
+                            .headers = route.headers};
+    if (const auto& fallback = route.fallback) {
+        compiled.fallback =
+            gateway::Fallback{static_cast<std::uint16_t>(fallback->status), fallback->type, fallback->body};
+    }
+    return compiled;
+}
+
+static Result<gateway::Config> compile_gateway(const manifest::Manifest& manifest,
+                                               const Placement& placement) {
+    gateway::Config config;
+    config.revision = placement.revision;
+    for (const manifest::Service& service : manifest.services) {
+        const bool least = service.balance == manifest::Balance::least_conn;
+        config.upstreams.push_back(
+            {.name = service.name,
+             .balance = least ? gateway::Balance::least_connections : gateway::Balance::round_robin,
+             .max_fails = service.max_fails,
+             .fail_timeout = service.fail_timeout,
+             .keepalive = service.keepalive,
+             .weights = service.weights});
+    }
+    for (const manifest::Route& route : manifest.routes) config.routes.push_back(compile_route(route));
+    const manifest::Limits& limits = manifest.gateway.limits;
+    config.limits = {.head_bytes_max = static_cast<std::uint32_t>(limits.max_head),
+                     .header_count_max = limits.max_headers,
+                     .head_timeout = limits.head_timeout,
+                     .idle_timeout = limits.idle_timeout,
+                     .connections_max = limits.max_connections};
+    config.trusted_proxies = manifest.gateway.trusted_proxies;
+    config.broker.address = internal_amqp;
+    if (!manifest.broker.url.empty()) {
+        const Result<manifest::AmqpUrl> url = manifest::parse_amqp_url(manifest.broker.url);
+        if (!url) return std::unexpected(url.error());
+        config.broker.address = url->host + ":" + std::to_string(url->port);
+        config.broker.user = url->user;
+        config.broker.password = url->password;
+        config.broker.vhost = url->vhost;
+    }
+    return config;
+}
+
+static broker::Config compile_broker(const manifest::Manifest& manifest, const Placement& placement) {
+    broker::Config config;
+    config.revision = placement.revision;
+    for (const manifest::Queue& queue : manifest.queues) {
+        config.queues.push_back({.name = queue.name,
+                                 .message_ttl = queue.ttl,
+                                 .max_attempts = queue.max_attempts,
+                                 .backoff_min = queue.backoff.min,
+                                 .backoff_max = queue.backoff.max});
+    }
+    return config;
+}
+
+Result<Compiled> compile(const manifest::Manifest& manifest, const Placement& placement) {
+    Result<gateway::Config> gateway = compile_gateway(manifest, placement);
+    if (!gateway) return std::unexpected(gateway.error());
+    return Compiled{compile_supervisor(manifest, placement), std::move(*gateway),
+                    compile_broker(manifest, placement)};
+}
+
+}  // namespace havn::control

@@ -1,0 +1,43 @@
+// From what the user said to what each part is told. Pure and deterministic: equal inputs give equal outputs.
+//
+// What an instance finds in its environment, unless the manifest's own `env` says otherwise:
+//   AMQP_URL         the broker: the first address of `[broker] listen` (a wildcard as loopback), or its
+//   `url` NAME_URL         for each service in its `depends_on`, a loopback address at which the gateway
+//   balances calls to
+//                    that service. Only for those: were every service's address given, adding one service
+//                    would change, and so restart, all others
+//   HAVN_APP         the application's name
+// (PORT, HAVN_NAME and HAVN_INSTANCE are the supervisor's to add.)
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/error.h"
+#include "broker/core/config.h"
+#include "gateway/core/config.h"
+#include "manifest/model.h"
+#include "supervisor/core/desired.h"
+
+namespace havn::control {
+
+struct Placement {
+    std::uint64_t revision = 0;
+    std::string directory;                                 // absolute: the manifest's folder
+    std::map<std::string, std::string> service_listeners;  // of every service: "127.0.0.1:15000"
+};
+
+struct Compiled {
+    supervisor::Desired supervisor;
+    gateway::Config gateway;
+    broker::Config broker;
+};
+
+// Error::invalid when `[broker] url` cannot be used. Every service must be in `service_listeners`.
+Result<Compiled> compile(const manifest::Manifest& manifest, const Placement& placement);
+
+// The manifest's own name for the application, else the folder's.
+std::string app_name(const manifest::Manifest& manifest, const std::string& directory);
+
+}  // namespace havn::control

@@ -1,0 +1,82 @@
+#include "control/parts.h"
+
+#include "base/log.h"
+#include "io/clock.h"
+
+namespace havn::control {
+
+static constexpr Duration answer_timeout = seconds(5);
+static constexpr Duration retry_pause = milliseconds(20);
+
+void Parts::set(const Compiled& compiled) {
+    const auto replace = [this](const char* name, Json config) {
+        Part& part = parts_[name];
+        part.config = std::move(config);
+        ++part.generation;
+        part.complained = false;
+    };
+    replace("gateway", gateway::to_json(compiled.gateway));
+    if (compiled.supervisor.embedded_broker) {
+        replace("broker", broker::to_json(compiled.broker));
+    } else {
+        parts_.erase("broker");
+    }
+    wake();
+}
+
+// 0 when the part is not ready.
+int Parts::running_pid(const std::string& name) const {
+    for (const Json& row : supervisor_.processes()) {
+        const bool it = row.value("name", "") == name && row.value("kind", "") == "platform";
+        if (it && row.value("state", "") == "ready" && row["pid"].is_number_integer())
+            return row["pid"].get<int>();
+    }
+    return 0;
+}
+
+bool Parts::knows(const std::string& name, const Part& part) const {
+    const int pid = running_pid(name);
+    return pid == 0 || (part.told == part.generation && part.told_pid == pid);
+}
+
+bool Parts::all_told() const {
+    for (const auto& [name, part] : parts_) {
+        if (!knows(name, part)) return false;
+    }
+    return true;
+}
+
+Task<bool> Parts::tell(std::string name) {
+    const int pid = running_pid(name);
+    const std::uint64_t generation = parts_[name].generation;
+    rpc::Client client("unix:run/" + name + ".sock");
+    Result<Json> told = co_await client.request("PUT", "/config", parts_[name].config, answer_timeout);
+    const auto found = parts_.find(name);
+    if (found == parts_.end()) co_return true;
+    Part& part = found->second;
+    if (told) {
+        part.told = generation;
+        part.told_pid = pid;
+    } else if (!part.complained) {
+        part.complained = true;
+        log::warning("{} could not be told of its configuration: {}", name, told.error().text());
+    }
+    co_return told.has_value();
+}
+
+Task<void> Parts::keep_told() {
+    for (;;) {
+        bool failed = false;
+        for (const char* name : {"gateway", "broker"}) {
+            const auto part = parts_.find(name);
+            if (part == parts_.end() || knows(name, part->second)) continue;
+            const bool told = co_await tell(name);
+            failed = failed || !told;
+        }
+        if (!failed && !all_told()) continue;  // it changed while the other was being told
+        wake_.expires_at(failed ? io::now() + retry_pause : Time::max());
+        [[maybe_unused]] auto woken = co_await wake_.async_wait(io::result);
+    }
+}
+
+}  // namespace havn::control
