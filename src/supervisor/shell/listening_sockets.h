@@ -1,0 +1,54 @@
+// The sockets the platform listens on. Opened here, kept for good, handed to the gateway and the broker at
+// each of their starts: a connection made while a part restarts waits in the kernel's backlog.
+//
+// A TCP address of the gateway has one SO_REUSEPORT socket per gateway thread, as long as all sockets of a
+// part fit one link message; with more addresses than that, those for services get fewer.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "supervisor/core/desired.h"
+#include "supervisor/shell/account.h"
+#include "supervisor/shell/descriptor_store.h"
+
+namespace havn::supervisor {
+
+class ListeningSockets {
+  public:
+    ListeningSockets(DescriptorStore& store, Account parts) : store_(store), parts_(std::move(parts)) {}
+
+    // All or nothing: opens what is new (or takes it from what the keeper kept), then closes what is no
+    // longer named. On an error (port taken, no permission) everything is as before. True when the set
+    // changed.
+    Result<bool> change_to(const Desired& desired);
+
+    struct Handover {
+        Json listeners = Json::array();
+        std::vector<io::Fd> sockets;
+    };
+    Result<Handover> for_part(const std::string& part) const;
+
+    // Removes the files of Unix sockets: the platform is down.
+    void remove_files();
+
+  private:
+    struct Socket {
+        std::string stored_as;
+        std::string name;
+        std::string address;
+        std::string part;
+        bool operator==(const Socket&) const = default;
+    };
+
+    Result<std::vector<Socket>> plan(const Desired& desired) const;
+    Result<> open(const Socket& socket, bool shares_port);
+    void drop_unnamed();
+
+    DescriptorStore& store_;
+    Account parts_;
+    std::vector<Socket> sockets_;
+};
+
+}  // namespace havn::supervisor

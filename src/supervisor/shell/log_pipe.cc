@@ -1,0 +1,96 @@
+#include "supervisor/shell/log_pipe.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace havn::supervisor {
+
+static constexpr int pipe_bytes = 1 << 20;
+static constexpr std::size_t shown_line_max = 8'192;  // a longer one is shown in pieces
+static constexpr int reads_per_turn = 4;              // a chatty instance leaves room for the others
+static constexpr int reads_at_end = 64;               // more than a full pipe holds
+
+Result<PipeEnds> make_log_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+    // Only our end is non-blocking: a program that printed may rely on its output blocking.
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    ::fcntl(ends[0], F_SETPIPE_SZ, pipe_bytes);  // refused past the user's quota; then 64 KiB must do
+    return PipeEnds{io::Fd(ends[0]), io::Fd(ends[1])};
+}
+
+struct LogPipe::State {
+    State(io::Executor executor, std::string label, const std::string& path, io::RotatingFile::Limits limits,
+          PipeEnds ends, Foreground* foreground)
+        : label(std::move(label)),
+          file(path, limits),
+          input(executor, ends.read.release()),
+          write_end(std::move(ends.write)),
+          foreground(foreground) {}
+
+    // False when there is nothing to read now.
+    bool read_once() {
+        static std::array<char, 65'536> buffer;  // one event loop, one reader at a time
+        const ssize_t size = ::read(input.native_handle(), buffer.data(), buffer.size());
+        if (size <= 0) return size < 0 && errno == EINTR;
+        const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
+        if (Result<> written = file.write(data);
+            !written && !std::exchange(file_failed, true) && foreground) {
+            foreground->line(label, "its log is not written: " + written.error().message);
+        }
+        if (foreground) show(data);
+        return true;
+    }
+
+    void show(std::string_view data) {
+        while (!data.empty()) {
+            const std::size_t end = data.find('\n');
+            line.append(data.substr(0, end));
+            if (end == std::string_view::npos && line.size() < shown_line_max) return;
+            foreground->line(label, line);
+            line.clear();
+            data.remove_prefix(end == std::string_view::npos ? data.size() : end + 1);
+        }
+    }
+
+    static io::Task<void> run(std::shared_ptr<State> self) {
+        while (self->input.is_open()) {
+            auto [error] = co_await self->input.async_wait(io::Descriptor::wait_read, io::result);
+            if (error) break;
+            for (int i = 0; i < reads_per_turn && self->read_once(); ++i) {
+            }
+        }
+    }
+
+    std::string label;
+    io::RotatingFile file;
+    io::Descriptor input;
+    io::Fd write_end;
+    Foreground* foreground;
+    std::string line;
+    bool file_failed = false;
+};
+
+LogPipe::LogPipe(io::Executor executor, std::string label, const std::string& path,
+                 io::RotatingFile::Limits limits, PipeEnds ends, Foreground* foreground)
+    : state_(std::make_shared<State>(executor, std::move(label), path, limits, std::move(ends), foreground)) {
+    io::asio::co_spawn(executor, State::run(state_), io::asio::detached);
+}
+
+LogPipe::~LogPipe() {
+    if (!state_) return;
+    for (int i = 0; i < reads_at_end && state_->read_once(); ++i) {
+    }
+    if (state_->foreground && !state_->line.empty()) state_->foreground->line(state_->label, state_->line);
+    state_->foreground = nullptr;
+    state_->input.close();
+}
+
+int LogPipe::write_end() const {
+    return state_->write_end.get();
+}
+
+}  // namespace havn::supervisor

@@ -1,0 +1,80 @@
+#include "supervisor/shell/process_table.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+
+namespace havn::supervisor {
+
+static std::int64_t to_ms(WallTime time) {
+    return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
+}
+
+std::string to_rfc3339(WallTime time) {
+    const std::int64_t ms = to_ms(time);
+    const std::time_t whole = ms / 1'000;
+    std::tm parts{};
+    ::gmtime_r(&whole, &parts);
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, ms % 1'000);
+}
+
+static Json to_json(const PlatformRows::Row& row) {
+    return {{"pid", row.pid}, {"restarts", row.restarts}, {"since_ms", to_ms(row.since)}};
+}
+
+Json to_json(const PlatformRows& rows) {
+    return {{"keeper", to_json(rows.keeper)}, {"supervisor", to_json(rows.supervisor)}};
+}
+
+static PlatformRows::Row row_from_json(const Json& json, const char* name) {
+    const auto found = json.is_object() ? json.find(name) : json.end();
+    if (found == json.end() || !found->is_object()) return {};
+    try {
+        return {found->at("pid").get<int>(), found->at("restarts").get<std::uint32_t>(),
+                WallTime(milliseconds(found->at("since_ms").get<std::int64_t>()))};
+    } catch (const Json::exception&) {
+        return {};
+    }
+}
+
+PlatformRows platform_rows_from_json(const Json& json) {
+    return {row_from_json(json, "keeper"), row_from_json(json, "supervisor")};
+}
+
+static Json to_row(const std::string& name, const PlatformRows::Row& row) {
+    return {{"name", name},
+            {"instance", 1},
+            {"kind", "platform"},
+            {"pid", row.pid},
+            {"state", "ready"},
+            {"restarts", row.restarts},
+            {"since", to_rfc3339(row.since)}};
+}
+
+static Json to_row(const Unit& unit) {
+    Json row{{"name", unit.name},
+             {"instance", unit.instance},
+             {"kind", name(unit.role)},
+             {"pid", unit.pid},
+             {"state", name(unit.state)},
+             {"restarts", unit.restarts},
+             {"since", to_rfc3339(unit.since)}};
+    if (!unit.error.empty()) row["error"] = unit.error;
+    if (unit.port != 0 && unit.pid != 0) row["port"] = unit.port;
+    if (!unit.exit.empty()) row["exit"] = unit.exit;
+    return row;
+}
+
+Json process_table(const Fleet& fleet, const PlatformRows& rows) {
+    std::vector<const Unit*> units;
+    for (const auto& [id, unit] : fleet.units()) units.push_back(&unit);
+    std::ranges::sort(units, {}, [](const Unit* unit) {
+        return std::tuple(unit->role != Role::platform, unit->name, unit->instance, unit->id);
+    });
+    Json table = Json::array({to_row("keeper", rows.keeper), to_row("supervisor", rows.supervisor)});
+    for (const Unit* unit : units) table.push_back(to_row(*unit));
+    return table;
+}
+
+}  // namespace havn::supervisor

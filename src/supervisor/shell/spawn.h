@@ -1,0 +1,44 @@
+// Starts one process: its own session and group, default signals, umask 022, no descriptor but what it is
+// given.
+//
+// The call returns once the process exists; whether its program could be executed shows later: a child that
+// cannot go on writes the reason to `status` and exits, so read `spawn_failure` when it ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "io/fd.h"
+#include "supervisor/shell/account.h"
+
+namespace havn::supervisor {
+
+struct SpawnRequest {
+    std::vector<std::string> arguments;    // without a slash the first is searched in the child's PATH
+    int executable = -1;                   // a descriptor to execute instead
+    std::vector<std::string> environment;  // NAME=value
+    std::string directory;                 // entered before the user is changed
+    Account account;
+    int output = -1;  // becomes its standard output and error; standard input is /dev/null
+    int link = -1;    // becomes descriptor 3
+};
+
+inline constexpr int link_descriptor = 3;
+
+struct Spawned {
+    int pid = 0;
+    io::Fd pidfd;
+    io::Fd status;
+    std::uint64_t start_time = 0;
+};
+
+Result<Spawned> spawn(const SpawnRequest& request);
+
+// Why the child of `spawn` ended before its program began; none when the program did begin.
+std::optional<Error> spawn_failure(int status, const SpawnRequest& request);
+
+}  // namespace havn::supervisor

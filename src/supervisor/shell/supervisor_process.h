@@ -1,0 +1,130 @@
+// The supervisor at work: feeds the fleet with what happens and performs what it decided.
+//
+// One thread, one loop. Everything that must outlive this object's process is in the store (descriptors) or
+// in run/processes.json (the rest), so that a SIGKILL at any moment loses nothing.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "io/link.h"
+#include "io/loop.h"
+#include "io/rotating_file.h"
+#include "supervisor/core/fleet.h"
+#include "supervisor/core/saved_state.h"
+#include "supervisor/shell/account.h"
+#include "supervisor/shell/descriptor_store.h"
+#include "supervisor/shell/foreground.h"
+#include "supervisor/shell/listening_sockets.h"
+#include "supervisor/shell/log_pipe.h"
+#include "supervisor/shell/process_table.h"
+#include "supervisor/shell/spawn.h"
+#include "supervisor/shell/supervisor.h"
+
+namespace havn::supervisor {
+
+class SupervisorProcess {
+  public:
+    SupervisorProcess(Options options, io::Fd keeper);
+    int run();
+
+  private:
+    // One life of one unit.
+    struct Process {
+        SpawnRequest request;  // empty for one that was taken over
+        io::Fd status;
+        std::shared_ptr<io::Descriptor> pidfd;
+        std::shared_ptr<io::Link> link;  // to a part
+    };
+    struct Log {
+        std::unique_ptr<LogPipe> pipe;
+        io::RotatingFile::Limits limits;
+    };
+    using Signals = io::asio::basic_signal_set<io::Executor>;
+
+    // Taking charge: supervisor_process.cc
+    static io::Task<void> start(SupervisorProcess* self);
+    Result<bool> prepare_folder();  // true when an earlier supervisor's platform is still there
+    io::Task<void> end_leftovers();
+    void take_over(bool continues);
+    void adopt(Unit unit);
+    void load_applied();
+    static io::Task<void> retry_applied(SupervisorProcess* self);
+    static io::Task<void> watch_keeper(SupervisorProcess* self);
+    static io::Task<void> watch_signals(SupervisorProcess* self);
+    static io::Task<void> watch_time(SupervisorProcess* self);
+    static io::Task<void> finish(SupervisorProcess* self);
+    void refuse(const Error& error);
+
+    // What was decided: perform.cc
+    void perform();
+    void perform_one(const Spawn& effect);
+    void perform_one(const Terminate& effect);
+    void perform_one(const KillTree& effect);
+    void perform_one(const Probe& effect);
+    void perform_one(const Publish& effect);
+    void perform_one(const Forget& effect);
+    void perform_one(const Say& effect);
+    void perform_one(const Finished& effect);
+    Result<SpawnRequest> request_for(const Unit& unit, std::uint16_t port, const std::string& cookie);
+    Result<> start_process(const Unit& unit);
+    Result<int> log_of(const Unit& unit);
+    Result<std::uint16_t> free_port();
+    static io::Task<void> watch_exit(SupervisorProcess* self, UnitId unit, int pid,
+                                     std::shared_ptr<io::Descriptor> pidfd);
+    static io::Task<void> run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
+                                    std::optional<HealthCheck> health);
+    static io::Task<void> sweep(std::string label, int pid, std::string cookie, SupervisorProcess* self);
+    void on_exit(UnitId unit, int pid);
+    void reap();
+    void say(log::Level level, std::string_view text);
+
+    // What the parts say, and are told: messages.cc
+    Result<io::Fd> make_link(const Unit& unit);
+    void connect_part(UnitId unit, int pid, io::Fd ours);
+    static io::Task<void> receive(SupervisorProcess* self, UnitId unit, int pid,
+                                  std::shared_ptr<io::Link> link);
+    void on_message(UnitId unit, const Json& message);
+    void on_command(io::Link& control, const std::string& type, const Json& message);
+    Result<> on_apply(const Json& message);
+    Result<> on_restart(const Json& message);
+    io::Link* link_to(std::string_view part);
+    void send_listeners(std::string_view part);
+    void send_endpoints();
+    void changed();  // the state file and the process table follow at the end of this turn
+    void write_changes();
+
+    static Moment now();
+
+    Options options_;
+    io::Loop loop_;
+    io::Link keeper_;
+    DescriptorStore store_;
+    Account parts_;
+    std::unique_ptr<ListeningSockets> listening_;
+    std::unique_ptr<Foreground> foreground_;
+    io::RotatingFile own_log_{"logs/supervisor.log", {.bytes = 10u << 20, .backups = 3}};
+    io::Fd executable_;
+    Fleet fleet_;
+    std::map<UnitId, Process> processes_;
+    std::map<std::string, Log> logs_;
+    io::Timer timer_;
+    Signals signals_;
+    std::string run_;
+    Random ports_;
+    std::uint16_t next_port_;
+    PlatformRows platform_rows_;
+    std::uint64_t table_revision_ = 0;  // grows over all supervisors
+    std::string last_state_;
+    Json last_table_;
+    bool change_pending_ = false;
+    bool applied_ = false;  // a configuration is in force
+    int interrupts_ = 0;
+    bool performing_ = false;
+    bool finished_ = false;
+    int exit_code_ = 1;
+};
+
+}  // namespace havn::supervisor
