@@ -128,7 +128,7 @@ app = "all"
 listen = ["127.0.0.1:80", "[::1]:80"]
 threads = 2
 trusted_proxies = ["10.0.0.0/8", "::1"]
-limits = { max_head = "8K", max_headers = 50, head_timeout = "5s", idle_timeout = "1m", max_connections = 100 }
+limits = { max_head = "8K", max_headers = 50, head_timeout = "5s", idle_timeout = "1m", max_connections = 99 }
 [broker]
 url = "amqp://shop:secret@10.0.0.5/"
 [service.a]
@@ -172,7 +172,7 @@ ttl = "1d"
     EXPECT_EQ(manifest.gateway.threads, 2u);
     EXPECT_EQ(manifest.gateway.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
     EXPECT_EQ(manifest.gateway.limits,
-              (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 100}));
+              (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99}));
     EXPECT_EQ(manifest.broker.url, "amqp://shop:secret@10.0.0.5/");
 
     const auto& a = manifest.services.at(0);

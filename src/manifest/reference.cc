@@ -61,13 +61,15 @@ listed here is an error. `havn plan` shows what a change would do before `havn u
 
 - A **duration** is whole numbers with the units d, h, m, s, ms, the largest first: `"50ms"`, `"1m30s"`.
 - A **size** is a whole number with one of the units B, K, M, G, T, each 1024 of the one before: `"256M"`.
-- A **name** of a service or worker is lower-case letters, digits, - and _, beginning with a letter or digit, at most
-  63 long. Services and workers share one set of names; supervisor, keeper, gateway, broker and control are taken.
+- A **name** of a service or worker is lower-case letters, digits, - and _, beginning with a letter or digit,
+  at most 63 long. Services and workers share one set of names; supervisor, keeper, gateway, broker and
+  control are taken.
 
-A `Procfile` beside `havn.toml`, or alone, is accepted unchanged: `web` is a service and gets the route `/`, every
-other line is a worker. What `havn.toml` names wins: a `[service.web]` there is as it says, and takes only its `command`
-from the Procfile if it has none itself; the route `/` is not added when `havn.toml` has one or sends another route to
-`web`. The line `release:` is not run, with a warning: this version has no deploy step.
+A `Procfile` beside `havn.toml`, or alone, is accepted unchanged: `web` is a service and gets the route `/`,
+every other line is a worker. What `havn.toml` names wins: a `[service.web]` there is as it says, and takes
+only its `command` from the Procfile if it has none itself; the route `/` is not added when `havn.toml` has
+one or sends another route to `web`. The line `release:` is not run, with a warning: this version has no
+deploy step.
 )";
 
 Json schema_of_value(const Key& key) {
