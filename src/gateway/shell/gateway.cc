@@ -167,7 +167,7 @@ Result<> Gateway::take_listeners(io::Link::Message& message) {
         const std::size_t own = std::max(sockets.size(), threads_.size());
         for (std::size_t i = 0; i < own; ++i) {  // fewer sockets than threads: threads share
             io::Fd copy(::fcntl(sockets[i % sockets.size()].get(), F_DUPFD_CLOEXEC, 0));
-            if (!copy) return fail_errno("listening socket");
+            if (!copy || ::fcntl(copy.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("listening socket");
             per_thread[i % threads_.size()].push_back({key.first, std::move(copy)});
         }
     }
