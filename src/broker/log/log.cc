@@ -31,8 +31,7 @@ Result<> Log::recover(RecoverySink& sink) {
     topology_ = recovery.topology();
     for (const auto& [key, value] : topology_) sink.on_topology(key, value);
     sink.on_topology_complete();
-    std::vector<DeliveryId> orphans;
-    recovery.deliver(sink, orphans);
+    recovery.deliver(sink, early_settles_);
     if (Result<> cut = recovery.cut_tail(); !cut) return cut;
     spoilt_bytes_ = recovery.spoilt_bytes();
     segments_ = std::move(recovery.segments());
@@ -42,7 +41,8 @@ Result<> Log::recover(RecoverySink& sink) {
     if (recovery.last_number() == UINT32_MAX)
         return fail(Error::Kind::corrupt, "the log's segment numbers are used up");
     begin_segment(recovery.last_number() + 1);
-    for (const DeliveryId delivery : orphans) settle(delivery);
+    for (const DeliveryId delivery : early_settles_) settle(delivery);
+    early_settles_ = {};
 
     waited_for_ = position_;
     hand_over();
@@ -124,6 +124,7 @@ Journal::Placement Log::append(const Message& message, std::span<const QueueId> 
 }
 
 void Log::settle(DeliveryId delivery) {
+    if (!current_) return early_settles_.push_back(delivery);
     Segment* segment =
         current_ && delivery.segment == current_->name.number ? current_ : find(delivery.segment);
     if (!segment || delivery.ordinal >= segment->deliveries || !segment->set_settled(delivery.ordinal))

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +121,10 @@ Result<std::unique_ptr<Storage>> open_storage(const std::string& folder) {
     if (Result<> made = io::make_folder(folder); !made) return std::unexpected(made.error());
     Result<io::Fd> fd = io::open_file(folder, O_RDONLY | O_DIRECTORY);
     if (!fd) return std::unexpected(fd.error());
+    if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+        return fail(Error::Kind::conflict, folder + " is used by another broker",
+                    "end that one first: see who has it with `fuser " + folder + "`");
+    }
     return std::make_unique<DiskStorage>(folder, std::move(*fd));
 }
 

@@ -1,0 +1,36 @@
+// HTTP + JSON on `run/broker.sock`, for control and for `curl --unix-socket`:
+//
+//   PUT  /config              a whole broker.json           → {"revision"}
+//   GET  /queues              → [{"name","ready","unacked","consumers","bytes","durable"}…]
+//   POST /queues/NAME/purge   → {"purged"}
+//   GET  /status              → {"revision","connections","queues","segments","held_back"}
+//   GET  /metrics             → Prometheus text
+#pragma once
+
+#include <string>
+
+#include "broker/shell/server.h"
+#include "rpc/server.h"
+
+namespace havn::broker {
+
+std::string metrics_text(Server& server);
+
+class Admin {
+  public:
+    Admin(io::Loop& loop, Server& server);
+    Result<> listen(const std::string& path) { return rpc_.listen(path); }
+
+  private:
+    using Task = io::Task<rpc::Response>;
+    Task put_config(rpc::Request request);
+    Task get_queues(rpc::Request request);
+    Task purge(rpc::Request request);
+    Task get_status(rpc::Request request);
+    Task get_metrics(rpc::Request request);
+
+    Server& server_;
+    rpc::Server rpc_;
+};
+
+}  // namespace havn::broker

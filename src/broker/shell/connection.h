@@ -1,0 +1,51 @@
+// A client's socket around a Session: bytes in, bytes out, and when not to read.
+//
+// The server's loop turn drives it: on_readable feeds the session at once, output leaves when the turn ends,
+// so that all a turn produced goes out with one call. An idle connection owns no buffer.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "broker/core/session.h"
+#include "io/asio.h"
+
+namespace havn::broker {
+
+class Server;
+
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    // Not read while the peer leaves more than this unread.
+    static constexpr std::size_t unsent_bytes_max = 4u << 20;
+
+    Connection(Server& server, io::StreamSocket socket, Session::Peer peer, Time now);
+
+    void start() { read_when_readable(); }
+    void send(Time now);    // what the session has, as far as the socket takes it
+    void resume(Time now);  // the session may go on with what it was given: offers it again
+    void drop(Time now);    // ends the session and closes the socket
+    bool finished();        // nothing more to send or to hear
+
+    Session& session() { return session_; }
+    bool touched = false;  // on the server's lists; the server's to use
+    bool waiting = false;
+
+  private:
+    void read_when_readable();
+    void on_readable(io::ErrorCode error);
+    void feed(std::string_view bytes, Time now);
+    void on_writable(io::ErrorCode error);
+    bool send_some();  // false: the socket takes no more for now
+    bool may_read() const;
+
+    Server& server_;
+    io::StreamSocket socket_;
+    Session session_;
+    std::string unread_;  // what the session has not eaten
+    std::string unsent_;
+    std::size_t sent_ = 0;  // of unsent_
+    bool reading_ = false, writing_ = false, hung_up_ = false, dropped_ = false;
+};
+
+}  // namespace havn::broker

@@ -1,0 +1,80 @@
+#include "broker/shell/process.h"
+
+#include <csignal>
+
+#include "base/log.h"
+#include "broker/shell/admin.h"
+#include "broker/shell/listeners.h"
+#include "broker/shell/server.h"
+#include "io/file.h"
+#include "io/link.h"
+#include "io/loop.h"
+
+namespace havn::broker {
+namespace {
+
+constexpr const char* config_path = "applied/current/broker.json";
+constexpr const char* queue_path = "queue";
+constexpr const char* admin_path = "run/broker.sock";
+constexpr Duration stop_patience = seconds(2);
+
+Result<Config> read_config() {
+    const Result<std::string> text = io::read_file(config_path);
+    if (!text && text.error().kind == Error::Kind::not_found) return Config{};
+    if (!text) return std::unexpected(text.error());
+    const Result<Json> json = parse_json(*text);
+    if (!json) return fail(json.error().kind, std::string(config_path) + ": " + json.error().message);
+    return config_from_json(*json);
+}
+
+io::Task<void> follow_link(io::Link* link, Listeners* listeners, Server* server) {
+    for (;;) {
+        Result<io::Link::Message> message = co_await link->receive();
+        if (!message) break;
+        if (message->body.value("type", "") != "listeners") continue;
+        const Result<> replaced = listeners->replace(std::move(*message));
+        if (!replaced) log::error("{}", replaced.error().text());
+    }
+    if (!server->stopped()) log::info("the supervisor has gone; stopping");
+    listeners->close();
+    server->stop(stop_patience);
+}
+
+}  // namespace
+
+Result<> run_broker(io::Fd link_socket) {
+    Result<Config> config = read_config();
+    if (!config) return std::unexpected(config.error());
+    Result<std::unique_ptr<Storage>> storage = open_storage(queue_path);
+    if (!storage) return std::unexpected(storage.error());
+
+    io::Loop loop;
+    io::Link link(loop.executor(), std::move(link_socket));
+    Server server(loop, std::move(*storage), *config);
+    if (Result<> opened = server.open(); !opened) return opened;
+    Listeners listeners(loop, server);
+    Admin admin(loop, server);
+    if (Result<> listening = admin.listen(admin_path); !listening) return listening;
+
+    io::asio::signal_set signals(loop.context(), SIGTERM, SIGINT);
+    signals.async_wait([&](io::ErrorCode error, int) {
+        if (error) return;
+        listeners.close();
+        server.stop(stop_patience);
+    });
+    server.on_stopped = [&loop] { loop.stop(); };
+    loop.spawn(follow_link(&link, &listeners, &server));
+    link.send({{"type", "ready"}});
+    loop.run();
+
+    // What was under way is told that its sockets are gone, while all it refers to is still there.
+    listeners.close();
+    link.close();
+    signals.cancel();
+    loop.context().restart();
+    loop.context().poll();
+    if (server.failure()) return std::unexpected(*server.failure());
+    return {};
+}
+
+}  // namespace havn::broker

@@ -1,0 +1,85 @@
+// The broker's loop: connections, the log and the clock around the core.
+//
+// Everything that happens touches connections; at the end of the loop turn their output leaves and the log is
+// flushed once, for all that wait. When the log is durable further, what waited goes out.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/core/broker.h"
+#include "broker/core/session.h"
+#include "broker/log/log.h"
+#include "broker/shell/connection.h"
+#include "io/loop.h"
+
+namespace havn::broker {
+
+class Server final : public Waker {
+  public:
+    static constexpr std::size_t read_bytes = 256u << 10;  // from one connection before the next has its turn
+
+    Server(io::Loop& loop, std::unique_ptr<Storage> storage, const Config& config);
+    ~Server() override;
+
+    // Recovers the log and puts the configuration in force. Once, first.
+    Result<> open();
+
+    void add_connection(io::StreamSocket socket, Session::Peer peer);
+    void apply(const Config& config);
+    Result<std::uint64_t> purge(std::string_view queue);
+
+    // Says good-bye to all, waits up to `patience` for their answers, syncs the log; then stopped() holds.
+    void stop(Duration patience);
+    bool stopped() const { return stopped_; }
+    const std::optional<Error>& failure() const { return log_.failure(); }
+    std::function<void()> on_stopped;  // also when the log has failed
+
+    Broker& broker() { return broker_; }
+    const Log& log() const { return log_; }
+    std::size_t connections() const { return connections_.size(); }
+
+    // For connections.
+    void wake(Session& session) override;
+    void touch(Connection& connection);
+    void resume_later(Connection& connection);
+    bool reading_is_held() const { return log_.behind(); }
+    std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_bytes_}; }
+
+  private:
+    using ConnectionPtr = std::shared_ptr<Connection>;
+
+    void end_turn_soon();
+    void end_turn();
+    void serve_touched(Time now);
+    void note_waiting(const ConnectionPtr& connection);
+    void forget(const ConnectionPtr& connection, Time now);
+    void on_log_written();
+    void release_waiting();
+    void hold_publishers_back_if_full();
+    void await_broker_deadline();
+    void tick();
+    void finish_stop();
+    void end_all();
+
+    io::Loop& loop_;
+    Log log_;
+    Broker broker_;
+    Config first_config_;
+    std::unordered_map<const Session*, ConnectionPtr> connections_;
+    std::vector<ConnectionPtr> touched_, waiting_, resumable_;
+    std::unique_ptr<char[]> read_buffer_;
+    std::size_t read_buffer_bytes_ = 0;
+    LogPosition waited_for_ = 0;
+    bool turn_ends_soon_ = false, held_back_ = false, stopping_ = false, stopped_ = false;
+    Time stop_deadline_ = Time::max();
+    io::Timer tick_, deadline_timer_;
+    Time deadline_ = Time::max();  // what deadline_timer_ waits for
+};
+
+}  // namespace havn::broker
