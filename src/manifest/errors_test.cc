@@ -61,6 +61,13 @@ const Case syntax[] = {
     {"a_key_of_too_many_parts",
      "app = 'x.y' # 1.2.3.4.5.6.7.8.9\na.b.c.d.e.f.g.h.i = 1\n",
      {"2:16 error: not valid TOML: a key has more than 8 parts | "}},
+    {"a_key_with_letters_beyond_ascii",
+     "\xef\xbb\xbf# båt\napp = 'å'\n[service.båt]\n",
+     {"3:11 error: not valid TOML: letters beyond ASCII stand in quotes, in a key too | "}},
+    {"a_key_that_begins_with_a_sign",
+     "[$x]\n",
+     {"1:2 error: not valid TOML: Error while parsing key: expected bare key starting character or string "
+      "delimiter, saw '$' | "}},
 };
 
 const Case unknown[] = {

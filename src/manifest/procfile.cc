@@ -50,6 +50,9 @@ class ProcfileReader {
         if (command.empty())
             return draft_.error(place, fmt::format("`{}` has no command", name),
                                 fmt::format("write {}: COMMAND", name));
+        if (!is_command(command))
+            return draft_.error(place, fmt::format("the command of `{}` has a line break inside", name),
+                                "end lines with \\n or \\r\\n, not with \\r");
         if (name == "release")
             return draft_.warn(place, "`release` is not run: this version has no deploy step",
                                fmt::format("run it before `havn up`: {}", command));

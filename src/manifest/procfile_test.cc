@@ -85,6 +85,15 @@ TEST(Procfile, says_of_every_bad_line_what_is_wrong_with_it) {
             form, form));
 }
 
+TEST(Procfile, refuses_a_command_with_a_line_break_inside) {
+    const auto parsed = parse_procfile("web: serve\rclock: tick\n", "Procfile");
+    EXPECT_FALSE(parsed.manifest);
+    EXPECT_EQ(
+        said(parsed),
+        "Procfile:1:1 the command of `web` has a line break inside | end lines with \\n or \\r\\n, not with "
+        "\\r\n");
+}
+
 TEST(Procfile, gives_way_to_what_the_manifest_names) {
     const auto parsed = both(
         "[service.web]\ninstances = 2\n[service.clock]\ncommand = 'clock'\n[worker.mail]\nqueue = "
