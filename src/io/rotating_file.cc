@@ -13,11 +13,12 @@ Result<> RotatingFile::write(std::string_view data) {
     if (!file_) {
         if (Result<> opened = open(); !opened) return opened;
     }
-    if (size_ > 0 && size_ + data.size() > limits_.bytes) {
+    if (size_ > 0 && !mid_line_ && size_ + data.size() > limits_.bytes) {
         if (Result<> rotated = rotate(); !rotated) return rotated;
     }
     Result<> written = write_all(file_.get(), data);
     if (written) size_ += data.size();
+    if (written && !data.empty()) mid_line_ = data.back() != '\n';
     return written;
 }
 

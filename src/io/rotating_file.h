@@ -33,6 +33,7 @@ class RotatingFile {
     Limits limits_;
     Fd file_;
     std::uint64_t size_ = 0;
+    bool mid_line_ = false;   // the last write ended within a line
 };
 
 }  // namespace havn::io

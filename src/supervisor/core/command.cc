@@ -17,12 +17,34 @@ static std::vector<std::string> split(std::string_view text) {
     return words;
 }
 
+// What the shell itself acts on: `text` without what stands in single quotes, and without the separators in
+// double quotes (where $ and ` still act).
+static std::string unquoted(std::string_view text) {
+    std::string left;
+    char quote = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\\' && quote != '\'') {
+            ++i;
+        } else if (quote == 0 && (c == '\'' || c == '"')) {
+            quote = c;
+        } else if (c == quote) {
+            quote = 0;
+        } else if (quote == 0 || (quote == '"' && c == '`')) {
+            left += c;
+        } else if (quote == '"' && text.substr(i).starts_with("$(")) {
+            left += '(';
+        }
+    }
+    return left;
+}
+
 // `exec` takes one simple command: no list, no pipe, no compound, no assignment in front, no built-in.
 static bool can_be_execed(std::string_view text, std::string_view first_word) {
     static constexpr std::array<std::string_view, 18> not_programs = {
         "if",     "for", "while",  "until", "case", "{",    "!",    "cd",   "exec",
         "export", "set", "ulimit", "umask", ".",    "trap", "wait", "eval", "unset"};
-    if (text.find_first_of(";|&()`\n") != std::string_view::npos) return false;
+    if (unquoted(text).find_first_of(";|&()`\n") != std::string::npos) return false;
     if (first_word.find('=') != std::string_view::npos) return false;
     return std::ranges::find(not_programs, first_word) == not_programs.end();
 }

@@ -1,6 +1,7 @@
 // What shall run against what runs: creates, replaces and retires units until the two agree.
 #include <algorithm>
 
+#include "base/assert.h"
 #include "supervisor/core/fleet.h"
 
 namespace havn::supervisor {
@@ -79,6 +80,7 @@ void Fleet::kill_all(Moment now) {
 }
 
 void Fleet::reconcile(Moment now) {
+    HAVN_ASSERT(!targets_.empty(), "begin or apply comes first: without targets everything would stop");
     while (reconcile_once(now)) {
     }
     publish();

@@ -4,8 +4,11 @@
 
 namespace havn::supervisor {
 
+// However small startsecs is: nothing may spin.
+static constexpr milliseconds good_life_min{100};
+
 milliseconds RestartPolicy::after_life(bool was_ready, Duration lived, Time now, Random& random) {
-    if (was_ready && lived >= limits_.startsecs) {
+    if (was_ready && lived >= std::max(limits_.startsecs, good_life_min)) {
         failures_.clear();
         slow_retries_ = 0;
         return milliseconds(0);

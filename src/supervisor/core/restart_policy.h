@@ -1,10 +1,10 @@
 // When a process that died is started again.
 //
-// A good life (it was ready, and lived for `startsecs`) is followed by the next one at once. So is a bad
-// life, as long as at most `startretries` of them ended within `window`. After that each further bad life
-// doubles the pause, from `pause_min` to `pause_max`, of which a random part (up to half) is taken off so
-// that instances which fail together do not retry together. It never gives up; a good life makes everything
-// forgotten.
+// A good life (it was ready, and lived for `startsecs`, at least 100 ms) is followed by the next one at once.
+// So is a bad life, as long as at most `startretries` of them ended within `window`. After that each further
+// bad life doubles the pause, from `pause_min` to `pause_max`, of which a random part (up to half) is taken
+// off so that instances which fail together do not retry together. It never gives up; a good life makes
+// everything forgotten.
 #pragma once
 
 #include <cstdint>

@@ -54,6 +54,12 @@ TEST_F(RestartPolicyTest, ready_but_short_is_still_a_failure) {
     EXPECT_GT(policy.after_life(true, milliseconds(999), now, random), milliseconds(0));
 }
 
+TEST_F(RestartPolicyTest, without_startsecs_nothing_spins_either) {
+    RestartPolicy hasty{RestartLimits{.startsecs = milliseconds(0)}};
+    for (int i = 0; i < 3; ++i) hasty.after_life(true, milliseconds(5), now, random);
+    EXPECT_GT(hasty.after_life(true, milliseconds(5), now, random), milliseconds(0));
+}
+
 TEST_F(RestartPolicyTest, two_instances_that_fail_together_do_not_retry_together) {
     RestartPolicy other{RestartLimits{}};
     bool differed = false;

@@ -77,26 +77,25 @@ Result<> sign_lock(int lock) {
     return {};
 }
 
-Result<> write_state(const std::string& text) {
-    const std::string draft = std::string(state_file) + ".new";
+Result<> write_state(const std::string& path, const std::string& text) {
+    const std::string draft = path + ".new";
     ::unlink(draft.c_str());
     {
         Result<io::Fd> file = io::open_file(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (!file) return std::unexpected(file.error());
         if (Result<> written = io::write_all(file->get(), text); !written) return written;
     }
-    if (::rename(draft.c_str(), state_file) != 0) return fail_errno("rename " + draft);
+    if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
     return {};
 }
 
-Result<std::string> read_state() {
-    Result<io::Fd> file = io::open_file(state_file, O_RDONLY | O_NOFOLLOW);
+Result<std::string> read_state(const std::string& path) {
+    Result<io::Fd> file = io::open_file(path, O_RDONLY | O_NOFOLLOW);
     if (!file) return std::unexpected(file.error());
     struct stat status{};
-    if (::fstat(file->get(), &status) != 0) return fail_errno(state_file);
+    if (::fstat(file->get(), &status) != 0) return fail_errno(path);
     if (status.st_uid != ::geteuid()) {
-        return fail(Error::Kind::denied,
-                    std::string(state_file) + " belongs to another user; it is not believed");
+        return fail(Error::Kind::denied, path + " belongs to another user; it is not believed");
     }
     return io::read_file("/proc/self/fd/" + std::to_string(file->get()));
 }

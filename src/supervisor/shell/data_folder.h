@@ -21,10 +21,11 @@ Result<io::Fd> lock_data_folder(const std::string& path);
 Result<> sign_lock(int lock);
 
 inline constexpr const char* state_file = "run/processes.json";
+inline constexpr const char* desired_file = "run/desired.json";  // what was accepted last
 
-// Whole or not at all for a reader; not synced, for it describes processes that end with the power.
-Result<> write_state(const std::string& text);
+// Whole or not at all for a reader; not synced, for both are about processes that end with the power.
+Result<> write_state(const std::string& path, const std::string& text);
 // Error::denied when somebody else wrote it: it says which processes to signal.
-Result<std::string> read_state();
+Result<std::string> read_state(const std::string& path);
 
 }  // namespace havn::supervisor

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -29,7 +30,8 @@ struct LogPipe::State {
           file(path, limits),
           input(executor, ends.read.release()),
           write_end(std::move(ends.write)),
-          foreground(foreground) {}
+          foreground(foreground),
+          piece_max(std::clamp<std::uint64_t>(limits.bytes, 1, 65'536)) {}
 
     // False when there is nothing to read now.
     bool read_once() {
@@ -37,12 +39,27 @@ struct LogPipe::State {
         const ssize_t size = ::read(input.native_handle(), buffer.data(), buffer.size());
         if (size <= 0) return size < 0 && errno == EINTR;
         const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
-        if (Result<> written = file.write(data);
-            !written && !std::exchange(file_failed, true) && foreground) {
+        if (Result<> written = write(data); !written && !std::exchange(file_failed, true) && foreground) {
             foreground->line(label, "its log is not written: " + written.error().message);
         }
         if (foreground) show(data);
         return true;
+    }
+
+    // In pieces that end with a line where they can, so that the file keeps its size and no line is cut in
+    // two.
+    Result<> write(std::string_view data) {
+        while (!data.empty()) {
+            const std::size_t first = data.find('\n');
+            std::size_t end = mid_line ? first : data.substr(0, piece_max).rfind('\n');
+            if (end == std::string_view::npos) end = first;
+            const std::string_view piece =
+                data.substr(0, end == std::string_view::npos ? data.size() : end + 1);
+            if (Result<> written = file.write(piece); !written) return written;
+            mid_line = piece.back() != '\n';
+            data.remove_prefix(piece.size());
+        }
+        return {};
     }
 
     void show(std::string_view data) {
@@ -70,7 +87,9 @@ struct LogPipe::State {
     io::Descriptor input;
     io::Fd write_end;
     Foreground* foreground;
-    std::string line;
+    std::string line;       // for the display, until its end comes
+    std::size_t piece_max;  // no more than the file may hold
+    bool mid_line = false;
     bool file_failed = false;
 };
 

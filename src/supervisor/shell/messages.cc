@@ -1,6 +1,8 @@
 // What the parts say over their links, and what they are told. ARCHITECTURE.md lists the messages.
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <csignal>
 
 #include "supervisor/shell/data_folder.h"
@@ -76,6 +78,10 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     if (!listening) return std::unexpected(listening.error());
     say(log::Level::info, fmt::format("configuration {} is accepted: {} programs", desired->revision,
                                       desired->programs.size()));
+    if (Result<> written = write_state(desired_file, to_json(*desired).dump()); !written) {
+        ::unlink(desired_file);  // none is better than an old one: then control's copy counts
+        say(log::Level::error, "the accepted configuration is not written down: " + written.error().message);
+    }
     applied_ = true;
     fleet_.apply(*desired, now());
     if (*listening) {
@@ -137,7 +143,7 @@ void SupervisorProcess::write_changes() {
     state["platform"] = to_json(platform_rows_);
     std::string text = state.dump();
     if (text != last_state_) {
-        if (Result<> written = write_state(text); !written) {
+        if (Result<> written = write_state(state_file, text); !written) {
             say(log::Level::error, "the process table is not written down: " + written.error().message);
         }
         last_state_ = std::move(text);

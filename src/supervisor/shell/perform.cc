@@ -19,6 +19,7 @@ namespace havn::supervisor {
 
 static constexpr int sweep_rounds = 50;
 static constexpr milliseconds sweep_pause{20};
+static constexpr milliseconds group_pause{5};
 
 static std::string log_label(const Unit& unit) {
     return unit.role == Role::platform ? unit.name : unit.label();
@@ -79,6 +80,7 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     if (!spawned) return std::unexpected(spawned.error());
     Process& process = processes_[id];
     process.request = std::move(*request);
+    process.shell_stays = unit.role != Role::platform && parse_command(unit.program->command).shell_stays;
     process.status = std::move(spawned->status);
     process.pidfd = std::make_shared<io::Descriptor>(loop_.executor(), spawned->pidfd.release());
     fleet_.spawned(id, {spawned->pid, spawned->start_time, port, cookie}, now());
@@ -180,7 +182,7 @@ void SupervisorProcess::perform_one(const Terminate& effect) {
     if (!unit || unit->pid == 0) return;
     // The main process ends its own children in its own way (Celery's pool, gunicorn's workers). A shell in
     // its place would not: then all of the group is told.
-    const bool group = unit->role != Role::platform && parse_command(unit->program->command).shell_stays;
+    const bool group = processes_[unit->id].shell_stays;
     ::kill(group ? -unit->pid : unit->pid, SIGTERM);
 }
 
@@ -249,18 +251,33 @@ static std::string exit_text(int status) {
 void SupervisorProcess::on_exit(UnitId id, int pid) {
     const Unit* unit = fleet_.find(id);
     if (!unit || unit->pid != pid) return;
-    ::kill(-pid, SIGKILL);  // the rest of its group, while the unreaped main process keeps the number ours
+    Process& process = processes_[id];
+    if (!process.exit.empty()) return;
+    // A shell that was told to end leaves at once; the program it ran has its stop_timeout.
+    const bool lingers = process.shell_stays && unit->state == State::stopping;
+    if (!lingers) ::kill(-pid, SIGKILL);  // while the unreaped main process keeps the number ours
     int status = 0;
     const bool ours = ::waitpid(pid, &status, WNOHANG) == pid;
-    const std::string exit = ours ? exit_text(status) : "not known: an earlier supervisor had started it";
-    Process process = std::move(processes_[id]);
+    process.exit = ours ? exit_text(status) : "not known: an earlier supervisor had started it";
+    if (!lingers) return on_life_over(id, pid);
+    loop_.spawn(wait_for_group(this, id, pid));
+}
+
+io::Task<void> SupervisorProcess::wait_for_group(SupervisorProcess* self, UnitId id, int pid) {
+    while (::kill(-pid, 0) == 0) co_await io::sleep_for(group_pause);
+    self->on_life_over(id, pid);
+}
+
+void SupervisorProcess::on_life_over(UnitId id, int pid) {
+    const Unit* unit = fleet_.find(id);
+    if (!unit || unit->pid != pid) return;
+    const Process process = std::move(processes_[id]);
     processes_.erase(id);
     std::string error;
     if (process.status) {
         if (std::optional<Error> failure = spawn_failure(process.status.get(), process.request))
             error = failure->text();
-        const bool by_shell = process.request.arguments.front() == "/bin/sh";
-        if (by_shell && ours && WIFEXITED(status) && WEXITSTATUS(status) == 127 && error.empty()) {
+        if (error.empty() && process.request.arguments.front() == "/bin/sh" && process.exit == "exit 127") {
             error =
                 fmt::format("the shell did not find a command of '{}' (exit 127)", unit->program->command);
         }
@@ -269,7 +286,7 @@ void SupervisorProcess::on_exit(UnitId id, int pid) {
     const std::string cookie = unit->cookie;
     if (process.link) process.link->close();
     store_.drop(fmt::format("link|{}", id));
-    fleet_.ended(id, exit, error, now());
+    fleet_.ended(id, process.exit, error, now());
     perform();
     loop_.spawn(sweep(label, pid, cookie, this));
 }

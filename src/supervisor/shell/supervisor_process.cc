@@ -13,13 +13,14 @@
 
 #include "io/clock.h"
 #include "io/file.h"
+#include "supervisor/core/command.h"
 #include "supervisor/shell/data_folder.h"
 #include "supervisor/shell/keeper_handover.h"
 #include "supervisor/shell/process_tree.h"
 
 namespace havn::supervisor {
 
-static constexpr milliseconds retry_applied_pause{2'000};
+static constexpr milliseconds retry_pause{2'000};
 static constexpr int sweep_rounds = 100;
 static constexpr milliseconds sweep_pause{20};
 
@@ -76,7 +77,10 @@ io::Task<void> SupervisorProcess::start(SupervisorProcess* self) {
     if (!*continues) co_await self->end_leftovers();
     self->loop_.spawn(watch_signals(self));
     self->take_over(*continues);
-    self->load_applied();
+    self->load_accepted(*continues);
+    for (const UnitId id : std::exchange(self->dead_, {})) {
+        self->fleet_.ended(id, "not known: it ended while there was no supervisor", "", now());
+    }
     self->perform();
     self->loop_.spawn(watch_time(self));
     self->loop_.spawn(watch_keeper(self));
@@ -110,7 +114,7 @@ Result<bool> SupervisorProcess::prepare_folder() {
 
 // Keeper and supervisor died together: what they had started runs on with nobody reading its output.
 io::Task<void> SupervisorProcess::end_leftovers() {
-    const Result<std::string> text = read_state();
+    const Result<std::string> text = read_state(state_file);
     if (!text) co_return;
     Result<Json> json = parse_json(*text);
     Result<SavedState> saved = json ? saved_state_from_json(*json) : std::unexpected(json.error());
@@ -138,7 +142,7 @@ void SupervisorProcess::take_over(bool continues) {
     platform_rows_.supervisor = {::getpid(), 0, io::wall_now()};
     table_revision_ =
         static_cast<std::uint64_t>(platform_rows_.supervisor.since.time_since_epoch() / milliseconds(1));
-    const Result<std::string> text = continues ? read_state() : fail(Error::Kind::not_found, "");
+    const Result<std::string> text = continues ? read_state(state_file) : fail(Error::Kind::not_found, "");
     Result<Json> json = text ? parse_json(*text) : std::unexpected(text.error());
     Result<SavedState> saved = json ? saved_state_from_json(*json) : std::unexpected(json.error());
     if (!saved) {
@@ -176,7 +180,7 @@ void SupervisorProcess::adopt(Unit unit) {
     // Also of one that is dead: what it said last is still in the pipe.
     if (Result<int> log = log_of(adopted); !log) say(log::Level::error, log.error().message);
     if (!pidfd) {
-        if (had_process) fleet_.ended(id, "not known: it ended while there was no supervisor", "", now());
+        if (had_process) dead_.push_back(id);
         return;
     }
     Process& process = processes_[id];
@@ -189,35 +193,41 @@ void SupervisorProcess::adopt(Unit unit) {
             ::kill(pid, SIGKILL);  // started in the last moment; without a link it is of no use
         }
     }
+    process.shell_stays =
+        adopted.role != Role::platform && parse_command(adopted.program->command).shell_stays;
     loop_.spawn(watch_exit(this, id, pid, process.pidfd));
 }
 
-// What was accepted last, or control alone: then it is told what to run.
-void SupervisorProcess::load_applied() {
-    const Result<std::string> text = io::read_file("applied/current/supervisor.json");
+// What an earlier supervisor of this platform accepted; on a fresh start what control keeps. Without either,
+// control alone: then it tells what to run.
+void SupervisorProcess::load_accepted(bool continues) {
+    Result<std::string> text = fail(Error::Kind::not_found, "");
+    if (continues) text = read_state(desired_file);
+    if (!text) text = io::read_file("applied/current/supervisor.json");
     if (!text && text.error().kind == Error::Kind::not_found) return fleet_.begin(now());
     Result<Json> json = text ? parse_json(*text) : std::unexpected(text.error());
     Result<Desired> desired = json ? desired_from_json(*json) : std::unexpected(json.error());
     if (!desired) {
-        say(log::Level::error,
-            "applied/current/supervisor.json cannot be used, only control runs: " + desired.error().text());
+        say(log::Level::error, "the accepted configuration cannot be used: " + desired.error().text());
         return fleet_.begin(now());
     }
     Result<bool> listening = listening_->change_to(*desired);
-    if (!listening) {
+    if (!listening && continues) {  // what runs is worth more than a listener
+        say(log::Level::error, listening.error().text());
+    } else if (!listening) {
         say(log::Level::error, fmt::format("the application is not started: {}; trying again every {} s",
-                                           listening.error().text(), retry_applied_pause.count() / 1'000));
-        loop_.spawn(retry_applied(this));
+                                           listening.error().text(), retry_pause.count() / 1'000));
+        loop_.spawn(retry_accepted(this));
         return fleet_.begin(now());
     }
     applied_ = true;
     fleet_.apply(*desired, now());
 }
 
-io::Task<void> SupervisorProcess::retry_applied(SupervisorProcess* self) {
-    co_await io::sleep_for(retry_applied_pause);
+io::Task<void> SupervisorProcess::retry_accepted(SupervisorProcess* self) {
+    co_await io::sleep_for(retry_pause);
     if (self->applied_ || self->fleet_.stopping()) co_return;
-    self->load_applied();
+    self->load_accepted(false);
     self->perform();
 }
 
@@ -280,6 +290,7 @@ io::Task<void> SupervisorProcess::finish(SupervisorProcess* self) {
     self->logs_.clear();
     self->listening_->remove_files();
     ::unlink(state_file);
+    ::unlink(desired_file);
     self->say(log::Level::info, "everything is stopped");
     self->exit_code_ = 0;
     self->loop_.stop();

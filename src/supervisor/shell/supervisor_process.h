@@ -37,6 +37,8 @@ class SupervisorProcess {
         io::Fd status;
         std::shared_ptr<io::Descriptor> pidfd;
         std::shared_ptr<io::Link> link;  // to a part
+        bool shell_stays = false;        // its main process is a shell: the program is another of its group
+        std::string exit;                // known before the group has ended
     };
     struct Log {
         std::unique_ptr<LogPipe> pipe;
@@ -50,8 +52,8 @@ class SupervisorProcess {
     io::Task<void> end_leftovers();
     void take_over(bool continues);
     void adopt(Unit unit);
-    void load_applied();
-    static io::Task<void> retry_applied(SupervisorProcess* self);
+    void load_accepted(bool continues);
+    static io::Task<void> retry_accepted(SupervisorProcess* self);
     static io::Task<void> watch_keeper(SupervisorProcess* self);
     static io::Task<void> watch_signals(SupervisorProcess* self);
     static io::Task<void> watch_time(SupervisorProcess* self);
@@ -78,6 +80,8 @@ class SupervisorProcess {
                                     std::optional<HealthCheck> health);
     static io::Task<void> sweep(std::string label, int pid, std::string cookie, SupervisorProcess* self);
     void on_exit(UnitId unit, int pid);
+    static io::Task<void> wait_for_group(SupervisorProcess* self, UnitId unit, int pid);
+    void on_life_over(UnitId unit, int pid);
     void reap();
     void say(log::Level level, std::string_view text);
 
@@ -109,6 +113,7 @@ class SupervisorProcess {
     io::Fd executable_;
     Fleet fleet_;
     std::map<UnitId, Process> processes_;
+    std::vector<UnitId> dead_;  // taken over, but no process was there any more
     std::map<std::string, Log> logs_;
     io::Timer timer_;
     Signals signals_;
