@@ -1,2 +1,5 @@
-#include <cstdio>
-int main() { std::puts("havn"); }
+#include "app/app.h"
+
+int main(int argc, char** argv) {
+    return havn::app::run(argc, argv);
+}

@@ -1,1 +1,61 @@
-namespace havn::app {}
+#include "app/app.h"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/log.h"
+#include "broker/shell/process.h"
+#include "cli/cli.h"
+#include "control/control.h"
+#include "gateway/shell/gateway.h"
+#include "io/link.h"
+#include "supervisor/shell/supervisor.h"
+
+namespace havn::app {
+
+static int usage_error(std::string_view verb) {
+    std::fprintf(stderr, "havn %.*s is started by the platform; type `havn up`\n",
+                 static_cast<int>(verb.size()), verb.data());
+    return 64;
+}
+
+// `havn keeper|supervisor --data DIR [--foreground]`
+static int run_root(std::string_view verb, int argc, char** argv) {
+    supervisor::Options options;
+    for (int i = 2; i < argc; ++i) {
+        const std::string_view argument = argv[i];
+        if (argument == "--data" && i + 1 < argc) {
+            options.data = argv[++i];
+        } else if (argument == "--foreground") {
+            options.foreground = true;
+        } else {
+            return usage_error(verb);
+        }
+    }
+    if (options.data.empty()) return usage_error(verb);
+    return verb == "keeper" ? supervisor::run_keeper(options) : supervisor::run_supervisor(options);
+}
+
+// A part that gets its link here and returns what stopped it.
+static int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
+    log::init(verb);
+    ::signal(SIGPIPE, SIG_IGN);
+    Result<io::Fd> link = io::inherited_link();
+    Result<> ended = link ? run(std::move(*link)) : std::unexpected(link.error());
+    if (ended) return 0;
+    log::error("{}", ended.error().text());
+    return 1;
+}
+
+int run(int argc, char** argv) {
+    const std::string_view verb = argc > 1 ? argv[1] : "";
+    if (verb == "keeper" || verb == "supervisor") return run_root(verb, argc, argv);
+    if (verb == "control") return control::run();
+    if (verb == "gateway") return run_part(verb, gateway::run);
+    if (verb == "broker") return run_part(verb, broker::run_broker);
+    return cli::run(argc, argv);
+}
+
+}  // namespace havn::app

@@ -30,7 +30,7 @@ void Api::add_routes(rpc::Server& server) {
     static constexpr Row rows[] = {
         {"GET", "/v1/status", &Api::status}, {"GET", "/v1/processes", &Api::processes},
         {"GET", "/v1/routes", &Api::routes}, {"GET", "/v1/manifest", &Api::manifest},
-        {"GET", "/v1/queues", &Api::queues}, {"DELETE", "/v1/queues/{name}/messages", &Api::purge},
+        {"GET", "/v1/queues", &Api::queues}, {"POST", "/v1/queues/{name}/purge", &Api::purge},
         {"POST", "/v1/plan", &Api::plan},    {"POST", "/v1/apply", &Api::apply},
         {"POST", "/v1/scale", &Api::scale},  {"POST", "/v1/restart", &Api::restart},
         {"POST", "/v1/down", &Api::down},    {"GET", "/v1/logs", &Api::logs},
@@ -101,16 +101,26 @@ Api::Answer Api::manifest(rpc::Request) {
     co_return rpc::json(manifest::to_json(applier_.current()->manifest));
 }
 
-Api::Answer Api::queues(rpc::Request) {
+// Asks the broker, where there is one of ours.
+Task<Result<Json>> Api::ask_broker(std::string method, std::string target) {
+    if (applier_.current() && !applier_.current()->compiled.supervisor.embedded_broker) {
+        co_return fail(Error::Kind::not_found, "the queues are those of the broker at `[broker] url`",
+                       "ask that broker");
+    }
     rpc::Client broker = Parts::broker();
-    Result<Json> answer = co_await broker.request("GET", "/queues", nullptr, part_timeout);
+    Result<Json> answer =
+        co_await broker.request(std::move(method), std::move(target), nullptr, part_timeout);
+    co_return answer;
+}
+
+Api::Answer Api::queues(rpc::Request) {
+    const Result<Json> answer = co_await ask_broker("GET", "/queues");
     co_return rpc::json_or_error(answer);
 }
 
 Api::Answer Api::purge(rpc::Request request) {
-    rpc::Client broker = Parts::broker();
-    const std::string target = "/queues/" + rpc::encode(request.parameters["name"]) + "/messages";
-    Result<Json> answer = co_await broker.request("DELETE", target, nullptr, part_timeout);
+    const std::string target = "/queues/" + rpc::encode(request.parameters["name"]) + "/purge";
+    const Result<Json> answer = co_await ask_broker("POST", target);
     co_return rpc::json_or_error(answer);
 }
 
@@ -181,7 +191,7 @@ Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome) {
     Result<> sent = co_await out->send(std::move(accepted));
     if (!sent) co_return;
     const supervisor::Desired& wanted = applier_.current()->compiled.supervisor;
-    auto progress = std::make_shared<Progress>(wanted, outcome.before, outcome.replaced, io::now());
+    auto progress = std::make_shared<Progress>(wanted, outcome.before, outcome.old_pids, io::now());
     const bool reached = co_await watch(out, progress);
     Json done{{"event", "done"}, {"ok", reached}, {"revision", outcome.revision}};
     if (applier_.current()) done["gateway"] = listening(applier_.current()->compiled.supervisor, "edge");
@@ -257,16 +267,17 @@ Result<> Api::known(const std::string& name) const {
 Api::Answer Api::restart(rpc::Request request) {
     const Result<Json> body = request.json();
     if (!body) co_return rpc::error(body.error());
-    const bool valid = body->is_object() && body->contains("name") && (*body)["name"].is_string();
+    const bool valid = body->is_object() && body->contains("name") && (*body)["name"].is_string() &&
+                       (!body->contains("instance") || (*body)["instance"].is_null() ||
+                        (*body)["instance"].is_number_unsigned());
     if (!valid)
         co_return rpc::error({Error::Kind::invalid, R"(expected {"name": TEXT, "instance": NUMBER})", {}});
     const std::string name = (*body)["name"];
     if (Result<> there = known(name); !there) co_return rpc::error(there.error());
     const Json instance = body->contains("instance") ? (*body)["instance"] : Json();
-    Outcome outcome{.plan = {}, .before = Json::array(), .replaced = {name}};
-    for (const Json& row : supervisor_.processes()) {  // only these give way
-        if (instance.is_null() || row.value("instance", Json()) == instance) outcome.before.push_back(row);
-    }
+    Outcome outcome{.plan = {}, .before = supervisor_.processes(), .old_pids = {}};
+    outcome.old_pids =
+        Progress::pids_of(outcome.before, {name}, instance.is_null() ? 0 : instance.get<int>());
     Result<> accepted =
         co_await supervisor_.command("restart", {{"name", name}, {"instance", instance}}, command_timeout);
     if (!accepted) co_return rpc::error(accepted.error());

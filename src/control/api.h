@@ -38,6 +38,7 @@ class Api {
     Answer logs(rpc::Request request);
     Answer metrics(rpc::Request request);
 
+    Task<Result<Json>> ask_broker(std::string method, std::string target);
     Answer apply_wanted(Wanted wanted, bool force);
     rpc::Response follow(Outcome outcome);
     Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome);

@@ -125,7 +125,7 @@ Task<Result<>> Applier::accept(Revision revision) {
 }
 
 Task<Result<Outcome>> Applier::apply_alone(Wanted wanted, bool force) {
-    Outcome outcome{.plan = plan(wanted.manifest), .before = supervisor_.processes(), .replaced = {}};
+    Outcome outcome{.plan = plan(wanted.manifest), .before = supervisor_.processes(), .old_pids = {}};
     for (int attempt = 1;; ++attempt) {
         Result<std::map<std::string, std::string>> listeners = choose_listeners(wanted.manifest);
         if (!listeners) co_return std::unexpected(listeners.error());
@@ -136,8 +136,9 @@ Task<Result<Outcome>> Applier::apply_alone(Wanted wanted, bool force) {
         outcome.changed = true;
         outcome.revision = revision->number;
         if (current_) {
-            outcome.replaced =
-                Progress::replaced(current_->compiled.supervisor, revision->compiled.supervisor);
+            outcome.old_pids = Progress::pids_of(
+                outcome.before,
+                Progress::replaced(current_->compiled.supervisor, revision->compiled.supervisor), 0);
         }
         Result<> accepted = co_await accept(std::move(*revision));
         if (accepted) co_return outcome;

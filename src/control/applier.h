@@ -26,8 +26,8 @@ struct Outcome {
     manifest::Plan plan;
     bool changed = false;
     std::uint64_t revision = 0;
-    Json before;                     // the table of processes when it was accepted
-    std::set<std::string> replaced;  // programs whose running instances give way to new ones
+    Json before;             // the table of processes when it was accepted
+    std::set<int> old_pids;  // of it, those that give way to new ones
 };
 
 class Applier {

@@ -22,14 +22,22 @@ static std::string reason_of(const Json& row) {
     return exit.empty() ? "it ended" : "it ended with " + exit;
 }
 
-Progress::Progress(const supervisor::Desired& wanted, const Json& before,
-                   const std::set<std::string>& replaced, Time now)
-    : wanted_(wanted), began_(now) {
+Progress::Progress(const supervisor::Desired& wanted, const Json& before, std::set<int> old_pids, Time now)
+    : wanted_(wanted), began_(now), old_pids_(std::move(old_pids)) {
     for (const Json& row : before) {
-        if (replaced.contains(row.value("name", "")) && pid_of(row) > 0) old_pids_.insert(pid_of(row));
-        seen_[label_of(row)] = {row.value("state", ""), row.value("restarts", 0u)};
+        seen_[label_of(row)] = {row.value("state", ""), row.value("restarts", 0u), pid_of(row)};
         restarts_at_start_[label_of(row)] = row.value("restarts", 0u);
     }
+}
+
+std::set<int> Progress::pids_of(const Json& processes, const std::set<std::string>& names, int instance) {
+    std::set<int> pids;
+    for (const Json& row : processes) {
+        const bool meant =
+            names.contains(row.value("name", "")) && (instance == 0 || row.value("instance", 1) == instance);
+        if (meant && pid_of(row) > 0) pids.insert(pid_of(row));
+    }
+    return pids;
 }
 
 std::set<std::string> Progress::replaced(const supervisor::Desired& from, const supervisor::Desired& to) {
@@ -54,10 +62,12 @@ std::vector<Json> Progress::on(const Json& processes, Time now) {
 void Progress::look_at(const Json& row, Time now, std::vector<Json>& events) {
     if (old_pids_.contains(pid_of(row))) return;  // on its way out
     const std::string label = label_of(row);
-    const Seen current{row.value("state", ""), row.value("restarts", 0u)};
+    const Seen current{row.value("state", ""), row.value("restarts", 0u), pid_of(row)};
     const auto [known, is_new] = seen_.try_emplace(label);
-    const bool died = !is_new && current.restarts > known->second.restarts;
-    if (is_new || current.state != known->second.state || died) {
+    // The end of a process that was to go is no problem.
+    const bool died =
+        !is_new && current.restarts > known->second.restarts && !old_pids_.contains(known->second.pid);
+    if (is_new || current.state != known->second.state || current.pid != known->second.pid) {
         events.push_back({{"event", "state"},
                           {"name", row.value("name", "")},
                           {"instance", row.value("instance", 1)},

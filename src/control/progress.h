@@ -26,10 +26,8 @@ class Progress {
         std::string reason;
     };
 
-    // `before` is the table when the change was accepted; the processes in it of the programs in `replaced`
-    // must go.
-    Progress(const supervisor::Desired& wanted, const Json& before, const std::set<std::string>& replaced,
-             Time now);
+    // `before` is the table when the change was accepted; the processes `old_pids` of it must go.
+    Progress(const supervisor::Desired& wanted, const Json& before, std::set<int> old_pids, Time now);
 
     // Takes a table and returns what it shows that the one before did not:
     // {"event":"state","name","instance","kind","pid","state","restarts"} and, with the reason in "message",
@@ -45,10 +43,14 @@ class Progress {
     // The programs whose running instances a change from `from` to `to` replaces.
     static std::set<std::string> replaced(const supervisor::Desired& from, const supervisor::Desired& to);
 
+    // The processes of `names` in a table; of all instances when `instance` is 0.
+    static std::set<int> pids_of(const Json& processes, const std::set<std::string>& names, int instance);
+
   private:
     struct Seen {
         std::string state;
         std::uint32_t restarts = 0;
+        int pid = 0;
     };
     void look_at(const Json& row, Time now, std::vector<Json>& events);
     void judge(const Json& row, Time now);

@@ -61,7 +61,7 @@ TEST(Progress, waits_for_the_parts_of_the_platform) {
 
 TEST(Progress, a_replaced_program_is_not_ready_while_its_old_process_is) {
     const Json before = table({row("web", 1, "ready", 10)});
-    Progress progress(desired({program("web")}), before, {"web"}, start);
+    Progress progress(desired({program("web")}), before, {10}, start);
     progress.on(before, start);
     EXPECT_FALSE(progress.done());
     progress.on(table({row("web", 1, "draining", 10), row("web", 1, "ready", 20)}), start);
@@ -113,6 +113,22 @@ TEST(Progress, a_program_that_was_restarted_for_not_getting_ready_in_time_has_fa
     progress.on(table({again}), start + seconds(31));
     ASSERT_TRUE(progress.failure());
     EXPECT_EQ(progress.failure()->reason, "not ready within 30 s");
+}
+
+TEST(Progress, the_end_of_what_was_to_go_is_no_problem) {
+    const Json before = table({row("web", 1, "ready", 10)});
+    Progress progress(desired({program("web")}), before, Progress::pids_of(before, {"web"}, 0), start);
+    const std::vector<Json> events = progress.on(table({row("web", 1, "ready", 20, 1)}), start);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0]["pid"], 20);
+    EXPECT_TRUE(progress.done());
+}
+
+TEST(Progress, pids_are_those_of_the_names_and_the_instance) {
+    const Json rows =
+        table({row("web", 1, "ready", 10), row("web", 2, "ready", 11), row("cart", 1, "backoff", 0)});
+    EXPECT_EQ(Progress::pids_of(rows, {"web", "cart"}, 0), (std::set<int>{10, 11}));
+    EXPECT_EQ(Progress::pids_of(rows, {"web"}, 2), std::set<int>{11});
 }
 
 TEST(Progress, a_change_of_instances_replaces_nothing) {

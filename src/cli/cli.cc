@@ -1,0 +1,254 @@
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+namespace havn::cli {
+
+namespace {
+
+// All options of all verbs; one verb is chosen per run.
+struct Arguments {
+    Place place;
+    UpOptions up;
+    LogsOptions logs;
+    bool json = false;
+    std::string name, folder, shell;
+    std::vector<std::string> assignments, topics;
+};
+
+class CommandLine {
+  public:
+    CommandLine();
+    int run(int argc, char** argv);
+
+  private:
+    CLI::App* verb(const std::string& name, const std::string& explanation);
+    void place_options(CLI::App* verb, const char* file_option = "-f,--file");
+    const CLI::App* find_verb(const std::string& name) const;
+    void json_option(CLI::App* verb);
+    void add_running_verbs();
+    void add_showing_verbs();
+    void add_other_verbs();
+    int help();
+    int overview();
+    int complain(const CLI::ParseError& error, int argc, char** argv);
+
+    CLI::App app_{"One binary, one file: gateway, queue and supervisor for your services.", "havn"};
+    Arguments arguments_;
+    int exit_code_ = Exit::ok;
+};
+
+CommandLine::CommandLine() {
+    app_.set_help_flag("-h,--help", "Print this help and exit");
+    app_.set_version_flag("--version", "havn " HAVN_VERSION);
+    app_.require_subcommand(0, 1);
+    add_running_verbs();
+    add_showing_verbs();
+    add_other_verbs();
+}
+
+CLI::App* CommandLine::verb(const std::string& name, const std::string& explanation) {
+    CLI::App* verb = app_.add_subcommand(name, explanation);
+    verb->set_help_flag("-h,--help", "Print this help and exit");
+    return verb;
+}
+
+void CommandLine::place_options(CLI::App* verb, const char* file_option) {
+    verb->add_option(file_option, arguments_.place.file,
+                     "The manifest. Default: havn.toml or Procfile here or in the nearest folder above")
+        ->type_name("FILE");
+    verb->add_option("--data", arguments_.place.data, "The data folder. Default: .havn beside the manifest")
+        ->type_name("DIR");
+}
+
+const CLI::App* CommandLine::find_verb(const std::string& name) const {
+    for (const CLI::App* verb : app_.get_subcommands(nullptr)) {
+        if (verb->get_name() == name) return verb;
+    }
+    return nullptr;
+}
+
+void CommandLine::json_option(CLI::App* verb) {
+    verb->add_flag("--json", arguments_.json, "Print JSON instead of a table");
+}
+
+void CommandLine::add_running_verbs() {
+    for (const char* name : {"up", "apply"}) {  // apply is an alias people try
+        CLI::App* up = verb(name,
+                            "Start everything the manifest names and stay in the foreground until Ctrl-C.\n"
+                            "Where it runs already: apply what changed.");
+        place_options(up);
+        up->add_flag("-d,--detach", arguments_.up.detached,
+                     "Return once everything is ready; it goes on running");
+        up->add_flag("--force", arguments_.up.force, "Accept the manifest anew though nothing changed");
+        up->callback([this] {
+            arguments_.up.place = arguments_.place;
+            exit_code_ = cli::up(arguments_.up);
+        });
+        if (std::string_view(name) != "up") up->group("");
+    }
+    CLI::App* down =
+        verb("down", "Stop everything, the platform included. Not running: nothing to do, exit 0.");
+    place_options(down);
+    down->callback([this] { exit_code_ = cli::down(arguments_.place); });
+
+    CLI::App* restart =
+        verb("restart", "Restart a service, a worker or a part of the platform, instance by instance.");
+    place_options(restart);
+    restart->add_option("name", arguments_.name, "NAME, or NAME.INSTANCE for one of them")->required();
+    restart->callback([this] { exit_code_ = cli::restart(arguments_.place, arguments_.name); });
+
+    CLI::App* scale =
+        verb("scale",
+             "Change how many instances run. Running ones are not touched; the manifest is not\n"
+             "written, so `havn plan` shows the difference and `havn up` goes back to it.");
+    place_options(scale);
+    scale->add_option("assignments", arguments_.assignments, "NAME=COUNT, one or more")->required();
+    scale->callback([this] { exit_code_ = cli::scale(arguments_.place, arguments_.assignments); });
+}
+
+void CommandLine::add_showing_verbs() {
+    CLI::App* plan =
+        verb("plan", "Show what `havn up` would change. Exit 0: nothing, 2: something, 1: error.");
+    place_options(plan);
+    json_option(plan);
+    plan->callback([this] { exit_code_ = cli::plan({arguments_.place, arguments_.json}); });
+
+    for (const char* name : {"ps", "status"}) {
+        CLI::App* ps =
+            verb(name, "Show what runs, the platform's own parts included. Exit 1 when it does not run.");
+        place_options(ps);
+        json_option(ps);
+        ps->callback([this] { exit_code_ = cli::ps({arguments_.place, arguments_.json}); });
+        if (std::string_view(name) != "ps") ps->group("");
+    }
+    CLI::App* logs =
+        verb("logs", "Show what instances printed; also of gateway, broker, control, supervisor, access.");
+    place_options(logs, "--file");  // -f is what everybody types to follow
+    json_option(logs);
+    logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
+    logs->add_flag("-f,--follow", arguments_.logs.follow, "Go on with what is printed from now on");
+    logs->add_option("-n,--lines", arguments_.logs.lines, "How many of the last lines of each log")
+        ->default_val(100);
+    logs->callback([this] {
+        arguments_.logs.place = arguments_.place;
+        arguments_.logs.json = arguments_.json;
+        exit_code_ = cli::logs(arguments_.logs);
+    });
+
+    CLI::App* queue = verb("queue", "Show the queues: messages ready and unacknowledged, consumers.");
+    place_options(queue);
+    json_option(queue);
+    CLI::App* purge = queue->add_subcommand("purge", "Remove the messages of a queue that are ready");
+    purge->set_help_flag("-h,--help", "Print this help and exit");
+    place_options(purge);
+    purge->add_option("name", arguments_.name, "The queue")->required();
+    purge->callback([this] { exit_code_ = cli::queue_purge(arguments_.place, arguments_.name); });
+    queue->callback([this, queue] {
+        if (queue->get_subcommands().empty())
+            exit_code_ = cli::queue_list({arguments_.place, arguments_.json});
+    });
+
+    CLI::App* routes = verb("routes", "Show which requests go where.");
+    place_options(routes);
+    json_option(routes);
+    routes->callback([this] { exit_code_ = cli::routes({arguments_.place, arguments_.json}); });
+
+    CLI::App* doctor =
+        verb("doctor", "Check whether this host can run the platform. Exit 1 only on blockers.");
+    place_options(doctor);
+    json_option(doctor);
+    doctor->callback([this] { exit_code_ = cli::doctor({arguments_.place, arguments_.json}); });
+}
+
+void CommandLine::add_other_verbs() {
+    CLI::App* init =
+        verb("init", "Write a commented havn.toml for what stands in a folder. Never overwrites one.");
+    init->add_option("folder", arguments_.folder, "Default: the working folder")->type_name("DIR");
+    init->callback([this] { exit_code_ = cli::init(arguments_.folder); });
+
+    CLI::App* version = verb("version", "Show the version.");
+    json_option(version);
+    version->callback([this] { exit_code_ = cli::version(arguments_.json); });
+
+    CLI::App* help = verb("help", "Explain a verb, or with `manifest [SECTION]` the keys of havn.toml.");
+    help->add_option("topic", arguments_.topics, "A verb, or manifest and a section of it");
+    help->callback([this] { exit_code_ = this->help(); });
+
+    CLI::App* completion = verb("completion", "Print the completion script of a shell.");
+    completion->add_option("shell", arguments_.shell, "bash, zsh or fish")->required();
+    completion->callback([this] { exit_code_ = cli::completion(arguments_.shell); });
+}
+
+int CommandLine::overview() {
+    std::string text =
+        "havn: one binary, one file: gateway, queue and supervisor for your services.\n\n"
+        "Usage: havn VERB [OPTIONS]\n\nVerbs:\n";
+    for (const VerbName& verb : verb_names()) {
+        std::string name = verb.name;
+        name.resize(12, ' ');
+        text += "  " + name + verb.summary + "\n";
+    }
+    print(text + "\n" + help_footer());
+    return Exit::ok;
+}
+
+int CommandLine::help() {
+    if (arguments_.topics.empty()) return overview();
+    const std::string& topic = arguments_.topics.front();
+    if (topic == "manifest") return help_manifest(arguments_.topics.size() > 1 ? arguments_.topics[1] : "");
+    const CLI::App* verb = find_verb(topic);
+    if (!verb) {
+        print_error({Error::Kind::not_found, "no verb '" + topic + "'", "`havn help` names them all"});
+        return Exit::usage;
+    }
+    print(verb->help("havn"));
+    return Exit::ok;
+}
+
+int CommandLine::run(int argc, char** argv) {
+    if (argc < 2) {
+        overview();
+        return Exit::usage;
+    }
+    const std::string_view first = argv[1];
+    if (first == "-h" || first == "--help") return overview();
+    try {
+        app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return complain(error, argc, argv);
+    }
+    return exit_code_;
+}
+
+// What is wrong with the command line, with the verb that was probably meant.
+int CommandLine::complain(const CLI::ParseError& error, int argc, char** argv) {
+    if (error.get_exit_code() == 0) {  // --help, --version
+        app_.exit(error);
+        return Exit::ok;
+    }
+    const std::string first = argc > 1 ? argv[1] : "";
+    const bool known = find_verb(first) != nullptr;
+    if (!known && !first.starts_with('-')) {
+        std::vector<std::string> names;
+        for (const VerbName& verb : verb_names()) names.emplace_back(verb.name);
+        const std::string meant = nearest(first, names);
+        print_error({Error::Kind::invalid, "no verb '" + first + "'",
+                     meant.empty() ? "`havn help` names them all" : "did you mean `havn " + meant + "`?"});
+        return Exit::usage;
+    }
+    print_error({Error::Kind::invalid, error.what(),
+                 known ? "`havn help " + first + "` explains it" : "try `havn help`"});
+    return Exit::usage;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+    return CommandLine().run(argc, argv);
+}
+
+}  // namespace havn::cli

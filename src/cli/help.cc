@@ -1,0 +1,52 @@
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "manifest/manifest.h"
+
+namespace havn::cli {
+
+const std::vector<VerbName>& verb_names() {
+    static const std::vector<VerbName> names{
+        {"init", "write a havn.toml for what stands in this folder"},
+        {"up", "start everything the manifest names, or apply what changed"},
+        {"down", "stop everything"},
+        {"plan", "show what `up` would change"},
+        {"ps", "show what runs, the platform's own parts included"},
+        {"logs", "show what instances printed"},
+        {"restart", "restart a service, a worker or a part of the platform"},
+        {"scale", "change how many instances run"},
+        {"queue", "show the queues, or empty one"},
+        {"routes", "show which requests go where"},
+        {"doctor", "check whether this host can run the platform"},
+        {"version", "show the version"},
+        {"help", "explain a verb, or the manifest's keys"},
+        {"completion", "print the completion script of a shell"},
+    };
+    return names;
+}
+
+std::string help_footer() {
+    return R"(Exit codes:
+  0   done; of `plan`: nothing would change
+  1   failed; standard error says why and what to do
+  2   of `plan`: something would change
+  64  the command line itself is wrong
+
+Environment:
+  NO_COLOR   no colour, whatever the terminal can do
+  HAVN_LOG   debug, info, warning or error: how much the platform's parts write
+
+`havn help VERB` explains a verb, `havn help manifest [SECTION]` the keys of havn.toml.
+)";
+}
+
+int help_manifest(const std::string& topic) {
+    const std::string text = manifest::reference_text(topic);
+    if (text.empty()) {
+        return print_error({Error::Kind::not_found, "the manifest has no '" + topic + "'",
+                            "see all of it with `havn help manifest`"});
+    }
+    print(text);
+    return Exit::ok;
+}
+
+}  // namespace havn::cli

@@ -1,0 +1,81 @@
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "cli/platform.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "control/log_follower.h"
+#include "io/clock.h"
+
+namespace havn::cli {
+
+static constexpr Duration poll_interval = milliseconds(100);
+
+InstanceName parse_instance(const std::string& text) {
+    const std::size_t dot = text.rfind('.');
+    const std::string digits = dot == std::string::npos ? "" : text.substr(dot + 1);
+    const bool numbered = !digits.empty() && digits.size() < 7 &&
+                          std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+    if (!numbered) return {text, 0};
+    return {text.substr(0, dot), static_cast<std::uint32_t>(std::stoul(digits))};
+}
+
+static std::string label_of(const control::LogLine& line) {
+    return line.instance == 0 ? line.name : fmt::format("{}.{}", line.name, line.instance);
+}
+
+static void show(const std::vector<control::LogLine>& lines, const LogsOptions& options, std::size_t width) {
+    std::string text;
+    for (const control::LogLine& line : lines) {
+        if (options.json) {
+            const Json row{{"name", line.name}, {"instance", line.instance}, {"line", line.text}};
+            text += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+            continue;
+        }
+        const std::string label = label_of(line);
+        text += paint_name(label) + std::string(label.size() < width ? width - label.size() : 0, ' ') +
+                paint(Colour::faint, " | ") + line.text + "\n";
+    }
+    if (!text.empty()) print(text);
+}
+
+static Error unknown_log(const std::string& folder, const std::string& name) {
+    std::string known;
+    for (const control::LogSource& source : control::find_logs(folder, "", 0)) {
+        if (known.find(source.name) == std::string::npos) known += (known.empty() ? "" : ", ") + source.name;
+    }
+    for (const char* part : {"gateway", "broker", "control", "supervisor", "access"}) {
+        struct stat status{};
+        if (::stat((folder + "/" + part + ".log").c_str(), &status) != 0) continue;
+        known += (known.empty() ? "" : ", ") + std::string(part);
+    }
+    const std::string remedy = known.empty() ? "start the platform with `havn up`" : "there are: " + known;
+    return {Error::Kind::not_found, name.empty() ? "no logs yet" : fmt::format("no log of '{}'", name),
+            remedy};
+}
+
+int logs(const LogsOptions& options) {
+    const Result<std::string> data = find_data(options.place);
+    if (!data) return print_error(data.error());
+    const Platform platform(*data);
+    const InstanceName wanted = parse_instance(options.name);
+    control::LogFollower follower(platform.log_folder(), wanted.name, wanted.instance);
+    const bool may_come = options.follow && platform.running();
+    if (follower.empty() && !may_come) return print_error(unknown_log(platform.log_folder(), options.name));
+    ::signal(SIGPIPE, SIG_DFL);  // `havn logs | head` ends quietly
+    std::vector<control::LogLine> lines = follower.last(options.lines);
+    std::size_t width = 0;
+    do {
+        for (const control::LogLine& line : lines) width = std::max(width, label_of(line).size());
+        show(lines, options, width);
+        if (options.follow) std::this_thread::sleep_for(poll_interval);
+        lines = options.follow ? follower.poll() : std::vector<control::LogLine>{};
+    } while (options.follow && (!lines.empty() || platform.running()));
+    return Exit::ok;
+}
+
+}  // namespace havn::cli

@@ -1,0 +1,145 @@
+#include "cli/platform.h"
+
+#include <sys/stat.h>
+
+#include <charconv>
+#include <optional>
+
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/loop.h"
+#include "rpc/client.h"
+
+namespace havn::cli {
+
+static constexpr Duration answer_timeout = seconds(60);
+static constexpr Duration control_timeout = seconds(5);  // to come back after it died
+static constexpr Duration retry_pause = milliseconds(20);
+
+using rpc::Task;
+
+Error Platform::not_running() {
+    return {Error::Kind::unavailable, "not running", "start it with `havn up`"};
+}
+
+// Looked up in the kernel's list: trying the lock would be in the way of a supervisor that takes it just now.
+bool Platform::running() const {
+    struct stat status{};
+    if (::stat((data_ + "/run/lock").c_str(), &status) != 0) return false;
+    const Result<std::string> locks = io::read_file("/proc/locks");
+    if (!locks) return false;
+    // "1: FLOCK  ADVISORY  WRITE 4711 08:01:131073 0 EOF"
+    const std::string inode = ":" + std::to_string(status.st_ino) + " 0 EOF";
+    for (std::size_t at = 0; (at = locks->find(inode, at)) != std::string::npos; ++at) {
+        const std::size_t line = locks->rfind('\n', at) + 1;  // of npos: 0
+        if (locks->substr(line, at - line).find("FLOCK") != std::string::npos) return true;
+    }
+    return false;
+}
+
+int Platform::supervisor_pid() const {
+    const Result<std::string> text = io::read_file(data_ + "/run/lock");
+    int pid = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), pid);
+    return pid;
+}
+
+namespace {
+
+struct Call {
+    std::string address, method, target;
+    Json body;
+};
+
+// One call of a Platform, on a loop of its own. `again` says whether another attempt makes sense.
+class Conversation {
+  public:
+    Conversation(Call call, std::function<bool()> again) : call_(std::move(call)), again_(std::move(again)) {}
+
+    Result<Json> request() {
+        loop_.spawn(do_request());
+        loop_.run();
+        return std::move(*answer_);
+    }
+
+    Result<> stream(const std::function<bool(const Json&)>& on_line) {
+        loop_.spawn(do_stream(on_line));
+        loop_.run();
+        return ended_;
+    }
+
+  private:
+    // Nobody was there to take the request, so it can be made again.
+    Task<bool> worth_repeating(Error error, Time deadline) {
+        const bool absent = error.kind == Error::Kind::unavailable && error.message.starts_with("connect to");
+        if (!absent || io::now() > deadline || !again_()) co_return false;
+        co_await io::sleep_for(retry_pause);
+        co_return true;
+    }
+
+    Task<void> do_request() {
+        const Time deadline = io::now() + control_timeout;
+        for (;;) {
+            rpc::Client client(call_.address);
+            answer_ = co_await client.request(call_.method, call_.target, call_.body, answer_timeout);
+            if (*answer_) co_return;
+            const bool repeat = co_await worth_repeating(answer_->error(), deadline);
+            if (!repeat) co_return;
+        }
+    }
+
+    Task<void> do_stream(std::function<bool(const Json&)> on_line) {
+        const Time deadline = io::now() + control_timeout;
+        for (;;) {
+            rpc::Client client(call_.address);
+            Result<rpc::LineReader> lines =
+                co_await client.stream(call_.method, call_.target, call_.body, answer_timeout);
+            if (lines) {
+                co_await read(std::move(*lines), std::move(on_line));
+                co_return;
+            }
+            const bool repeat = co_await worth_repeating(lines.error(), deadline);
+            if (!repeat) {
+                ended_ = std::unexpected(lines.error());
+                co_return;
+            }
+        }
+    }
+
+    Task<void> read(rpc::LineReader lines, std::function<bool(const Json&)> on_line) {
+        for (;;) {
+            Result<std::optional<Json>> line = co_await lines.next();
+            if (!line) {
+                ended_ = std::unexpected(line.error());
+                co_return;
+            }
+            if (!*line || !on_line(**line)) co_return;
+        }
+    }
+
+    io::Loop loop_;
+    Call call_;
+    std::function<bool()> again_;
+    std::optional<Result<Json>> answer_;
+    Result<> ended_;
+};
+
+}  // namespace
+
+Result<Json> Platform::get(const std::string& target) const {
+    return send("GET", target, nullptr);
+}
+
+Result<Json> Platform::send(const std::string& method, const std::string& target, const Json& body) const {
+    if (!running()) return std::unexpected(not_running());
+    return Conversation({socket_address(), method, target, body}, [this] { return running(); }).request();
+}
+
+Result<> Platform::stream(const std::string& method, const std::string& target, const Json& body,
+                          const std::function<bool(const Json&)>& on_line) const {
+    if (!running()) return std::unexpected(not_running());
+    return Conversation({socket_address(), method, target, body}, [this] { return running(); })
+        .stream(on_line);
+}
+
+}  // namespace havn::cli

@@ -1,0 +1,41 @@
+// The running platform of a data folder, asked through run/control.sock. Blocking, for verbs that do one
+// thing.
+//
+// Control may be gone for some milliseconds (it is restarted like everything else): as long as the platform
+// runs, a call that finds nobody waits for it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace havn::cli {
+
+class Platform {
+  public:
+    explicit Platform(std::string data) : data_(std::move(data)) {}
+
+    const std::string& data() const { return data_; }
+    std::string socket_address() const { return "unix:" + data_ + "/run/control.sock"; }
+    std::string log_folder() const { return data_ + "/logs"; }
+
+    // Whether a supervisor, or the keeper that is about to start one, holds the lock of the data folder.
+    bool running() const;
+    int supervisor_pid() const;  // as the lock says; 0 when it says none
+
+    Result<Json> get(const std::string& target) const;
+    Result<Json> send(const std::string& method, const std::string& target, const Json& body) const;
+
+    // Reads a streamed answer; `on_line` returns false to hang up.
+    Result<> stream(const std::string& method, const std::string& target, const Json& body,
+                    const std::function<bool(const Json&)>& on_line) const;
+
+    static Error not_running();
+
+  private:
+    std::string data_;
+};
+
+}  // namespace havn::cli

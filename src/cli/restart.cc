@@ -1,0 +1,40 @@
+#include <fmt/format.h>
+
+#include "cli/events.h"
+#include "cli/platform.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "io/clock.h"
+
+namespace havn::cli {
+
+static std::string took(Time began) {
+    return elapsed(std::chrono::duration<double>(io::now() - began).count());
+}
+
+int restart(const Place& place, const std::string& name) {
+    const Result<std::string> data = find_data(place);
+    if (!data) return print_error(data.error());
+    const Platform platform(*data);
+    const InstanceName target = parse_instance(name);
+    Json body{{"name", target.name}, {"instance", nullptr}};
+    if (target.instance > 0) body["instance"] = target.instance;
+    const Time began = io::now();
+    EventPrinter printer(platform.log_folder(), false);
+    const Result<> ended = platform.stream("POST", "/v1/restart", body, [&printer](const Json& event) {
+        printer.on(event);
+        return true;
+    });
+    if (target.name == "control" && (!ended || !printer.finished())) {  // it cannot tell of its own restart
+        const Result<Json> back = platform.get("/v1/status");
+        if (!back) return print_error(back.error());
+        print(fmt::format("restarted in {}\n", took(began)));
+        return Exit::ok;
+    }
+    if (!ended) return print_error(ended.error());
+    if (!printer.ok()) return Exit::failed;
+    print(fmt::format("restarted in {}\n", took(began)));
+    return Exit::ok;
+}
+
+}  // namespace havn::cli

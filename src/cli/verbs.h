@@ -1,0 +1,71 @@
+// What each verb does, with its options as values. Every function returns the exit code (terminal.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/project.h"
+
+namespace havn::cli {
+
+struct UpOptions {
+    Place place;
+    bool detached = false;
+    bool force = false;  // apply anew though nothing changes
+};
+int up(const UpOptions& options);
+
+int down(const Place& place);
+
+struct PlanOptions {
+    Place place;
+    bool json = false;
+};
+int plan(const PlanOptions& options);
+
+struct ShowOptions {
+    Place place;
+    bool json = false;
+};
+int ps(const ShowOptions& options);
+int routes(const ShowOptions& options);
+int queue_list(const ShowOptions& options);
+int doctor(const ShowOptions& options);
+
+int queue_purge(const Place& place, const std::string& name);
+
+struct LogsOptions {
+    Place place;
+    std::string name;  // NAME, NAME.INSTANCE, or empty: the whole application
+    std::size_t lines = 100;
+    bool follow = false;
+    bool json = false;
+};
+int logs(const LogsOptions& options);
+
+int restart(const Place& place, const std::string& name);                    // NAME or NAME.INSTANCE
+int scale(const Place& place, const std::vector<std::string>& assignments);  // NAME=COUNT
+
+int init(const std::string& folder);
+int version(bool json);
+
+// `topic`: a verb, "manifest" or "manifest TOPIC"; empty: the overview. `help_of` renders a verb's own help.
+int help_manifest(const std::string& topic);
+int completion(const std::string& shell);
+std::string help_footer();  // exit codes and environment, below the overview
+
+struct VerbName {
+    const char* name;
+    const char* summary;
+};
+const std::vector<VerbName>& verb_names();  // of all verbs people see, in the order of the overview
+
+// "NAME" or "NAME.2"; instance 0 when none is given.
+struct InstanceName {
+    std::string name;
+    std::uint32_t instance = 0;
+};
+InstanceName parse_instance(const std::string& text);
+
+}  // namespace havn::cli
