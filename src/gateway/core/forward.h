@@ -15,12 +15,12 @@ namespace havn::gateway {
 struct ForwardedRequest {
     const http1::RequestHead& head;
     const http1::RequestFacts& facts;
-    std::string_view raw;         // the bytes `head` was read from
-    std::string_view client;      // the peer's address
-    bool trusted = false;         // its X-Forwarded-* are extended; of others replaced
-    std::string_view authority;   // Host for a request without one
-    std::string_view request_id;  // X-Request-Id, unless the client sent one
-    bool upgrade = false;         // ask the upstream to switch protocols too
+    std::string_view raw;              // the bytes `head` was read from
+    std::string_view client = {};      // the peer's address
+    bool trusted = false;              // its X-Forwarded-* are extended; of others replaced
+    std::string_view authority = {};   // Host for a request without one
+    std::string_view request_id = {};  // X-Request-Id, unless the client sent one
+    bool upgrade = false;              // ask the upstream to switch protocols too
 };
 
 // X-Real-IP, X-Forwarded-For/-Proto/-Host, X-Request-Id and Via are ours. A header whose name holds '_' is
