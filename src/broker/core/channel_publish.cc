@@ -22,7 +22,6 @@ Outcome Channel::on_publish(const BasicPublish& method) {
     publish_ = method;
     anchored_ = false;
     content_ = Content::header;
-    connection_.on_publish();
     return {};
 }
 
@@ -106,6 +105,7 @@ Outcome Channel::check_properties() {
 
 Outcome Channel::complete_publish(std::string_view body) {
     content_ = Content::none;
+    connection_.on_publish();
     constexpr auto unusual = Properties::has_user_id | Properties::has_expiration | Properties::has_reply_to;
     if (properties_.flags & unusual) {
         if (auto ok = check_properties(); !ok) return ok;

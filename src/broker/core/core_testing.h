@@ -134,7 +134,7 @@ class World : public Waker {
 struct Delivered {
     std::uint64_t tag = 0;
     bool redelivered = false;
-    std::string consumer, exchange, key, body, raw_properties;
+    std::string consumer{}, exchange{}, key{}, body{}, raw_properties{};
     std::uint32_t remaining = 0;   // of get-ok
     std::uint16_t reply_code = 0;  // of return
 
