@@ -65,9 +65,11 @@ void SupervisorProcess::on_command(io::Link& control, const std::string& type, c
         const Error& error = done.error();
         reply["error"] = {{"kind", name(error.kind)}, {"message", error.message}, {"remedy", error.remedy}};
     }
+    // The table goes first: whoever gets the reply and looks must not see the state of before.
+    perform();
+    write_changes();
     control.send(reply);
     if (type == "stop") fleet_.stop_all(now());
-    changed();
 }
 
 Result<> SupervisorProcess::on_apply(const Json& message) {

@@ -182,7 +182,12 @@ void SupervisorProcess::perform_one(const Terminate& effect) {
     if (!unit || unit->pid == 0) return;
     // The main process ends its own children in its own way (Celery's pool, gunicorn's workers). A shell in
     // its place would not: then all of the group is told.
-    const bool group = processes_[unit->id].shell_stays;
+    Process& process = processes_[unit->id];
+    for (const int pid : find_tree(unit->pid, unit->cookie)) {
+        const std::optional<ProcessFacts> facts = pid == unit->pid ? std::nullopt : read_process(pid);
+        if (facts) process.tree.push_back(*facts);
+    }
+    const bool group = process.shell_stays;
     ::kill(group ? -unit->pid : unit->pid, SIGTERM);
 }
 
@@ -271,7 +276,7 @@ io::Task<void> SupervisorProcess::wait_for_group(SupervisorProcess* self, UnitId
 void SupervisorProcess::on_life_over(UnitId id, int pid) {
     const Unit* unit = fleet_.find(id);
     if (!unit || unit->pid != pid) return;
-    const Process process = std::move(processes_[id]);
+    Process process = std::move(processes_[id]);
     processes_.erase(id);
     std::string error;
     if (process.status) {
@@ -288,18 +293,23 @@ void SupervisorProcess::on_life_over(UnitId id, int pid) {
     store_.drop(fmt::format("link|{}", id));
     fleet_.ended(id, process.exit, error, now());
     perform();
-    loop_.spawn(sweep(label, pid, cookie, this));
+    loop_.spawn(sweep(this, label, pid, cookie, std::move(process.tree)));
 }
 
 // Ends what left the group (setsid, double fork); off the path of the restart, which has its own cookie.
-io::Task<void> SupervisorProcess::sweep(std::string label, int pid, std::string cookie,
-                                        SupervisorProcess* self) {
+// `tree` are those that were seen as descendants, however they hide now.
+io::Task<void> SupervisorProcess::sweep(SupervisorProcess* self, std::string label, int pid,
+                                        std::string cookie, std::vector<ProcessFacts> tree) {
     for (int round = 0; round < sweep_rounds; ++round) {
-        const std::vector<int> left = find_tree(pid, cookie);
+        std::vector<int> left = find_tree(pid, cookie);
+        for (const ProcessFacts& facts : tree) {
+            const std::optional<ProcessFacts> present = read_process(facts.pid);
+            if (present && present->start_time == facts.start_time && present->state != 'Z')
+                left.push_back(facts.pid);
+        }
         if (left.empty()) co_return;
         if (round == 0) {
-            self->say(log::Level::info,
-                      fmt::format("{} left {} processes behind; ending them", label, left.size()));
+            self->say(log::Level::info, fmt::format("{} left processes behind; ending them", label));
         }
         kill_all(left);
         co_await io::sleep_for(sweep_pause);

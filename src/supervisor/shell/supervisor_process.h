@@ -20,6 +20,7 @@
 #include "supervisor/shell/listening_sockets.h"
 #include "supervisor/shell/log_pipe.h"
 #include "supervisor/shell/process_table.h"
+#include "supervisor/shell/process_tree.h"
 #include "supervisor/shell/spawn.h"
 #include "supervisor/shell/supervisor.h"
 
@@ -39,6 +40,7 @@ class SupervisorProcess {
         std::shared_ptr<io::Link> link;  // to a part
         bool shell_stays = false;        // its main process is a shell: the program is another of its group
         std::string exit;                // known before the group has ended
+        std::vector<ProcessFacts> tree;  // its descendants when it was told to end
     };
     struct Log {
         std::unique_ptr<LogPipe> pipe;
@@ -78,7 +80,8 @@ class SupervisorProcess {
                                      std::shared_ptr<io::Descriptor> pidfd);
     static io::Task<void> run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                     std::optional<HealthCheck> health);
-    static io::Task<void> sweep(std::string label, int pid, std::string cookie, SupervisorProcess* self);
+    static io::Task<void> sweep(SupervisorProcess* self, std::string label, int pid, std::string cookie,
+                                std::vector<ProcessFacts> tree);
     void on_exit(UnitId unit, int pid);
     static io::Task<void> wait_for_group(SupervisorProcess* self, UnitId unit, int pid);
     void on_life_over(UnitId unit, int pid);

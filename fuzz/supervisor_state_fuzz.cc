@@ -1,0 +1,18 @@
+// The two documents a supervisor reads: what is accepted must come back the same when written and read again.
+#include <cstdlib>
+
+#include "supervisor/core/desired.h"
+#include "supervisor/core/saved_state.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    using namespace havn;
+    const Result<Json> json = parse_json(std::string_view(reinterpret_cast<const char*>(data), size));
+    if (!json) return 0;
+    if (const Result<supervisor::Desired> desired = supervisor::desired_from_json(*json)) {
+        const Result<supervisor::Desired> again = supervisor::desired_from_json(to_json(*desired));
+        if (!again || again->programs != desired->programs || again->listeners != desired->listeners)
+            std::abort();
+    }
+    std::ignore = supervisor::saved_state_from_json(*json);
+    return 0;
+}
