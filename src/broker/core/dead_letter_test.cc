@@ -1,0 +1,276 @@
+// Dead letters, priorities and the policies of [queue.NAME]: checklist statements 35, 36 and 38.
+#include <gmock/gmock.h>
+
+#include "broker/core/core_testing.h"
+
+namespace havn::broker::testing {
+namespace {
+
+using namespace amqp;
+using ::testing::ElementsAre;
+
+struct Death {
+    std::string queue, reason, exchange, key, original_expiration;
+    std::int64_t count = 0;
+};
+
+std::string text_of(const Table& table, std::string_view name) {
+    const auto value = find(table, name);
+    return value ? std::string(value->text().value_or("")) : "";
+}
+
+std::vector<Death> deaths_of(const Delivered& message) {
+    std::vector<Death> deaths;
+    const auto value = find(message.headers(), "x-death");
+    if (!value) return deaths;
+    ArrayReader reader(value->array().value());
+    while (const auto element = reader.next()) {
+        const Table table = element->table().value();
+        const auto keys = find(table, "routing-keys")->array().value();
+        deaths.push_back({text_of(table, "queue"), text_of(table, "reason"), text_of(table, "exchange"),
+                          std::string(ArrayReader(keys).next()->text().value()),
+                          text_of(table, "original-expiration"), find(table, "count")->integer().value()});
+        EXPECT_EQ(find(table, "time")->type, 'T');
+    }
+    return deaths;
+}
+
+// A queue whose dead letters go to another through the default exchange.
+void declare_with_dead_letters(Client& client, std::string_view queue, std::string_view to,
+                               TableWriter more = {}) {
+    more.text("x-dead-letter-exchange", "").text("x-dead-letter-routing-key", to);
+    client.declare(queue, more.table());
+}
+
+TEST(ARejectedMessage, GoesToTheDeadLetterExchangeWithItsStory) {
+    World world;
+    Client client(world);
+    declare_with_dead_letters(client, "q", "dead");
+    client.declare("dead");
+    client.bind("q", "amq.topic", "some.key");
+    client.publish("amq.topic", "some.key", "body", persistent());
+    client.nack(client.get("q")->tag, false);
+    const auto dead = client.get("dead");
+    ASSERT_TRUE(dead);
+    EXPECT_EQ(dead->body, "body");
+    EXPECT_EQ(dead->key, "dead");
+    EXPECT_TRUE(dead->properties().persistent());
+    const auto deaths = deaths_of(*dead);
+    ASSERT_EQ(deaths.size(), 1u);
+    EXPECT_EQ(deaths[0].queue, "q");
+    EXPECT_EQ(deaths[0].reason, "rejected");
+    EXPECT_EQ(deaths[0].exchange, "amq.topic");
+    EXPECT_EQ(deaths[0].key, "some.key");
+    EXPECT_EQ(deaths[0].count, 1);
+    EXPECT_EQ(text_of(dead->headers(), "x-first-death-queue"), "q");
+    EXPECT_EQ(text_of(dead->headers(), "x-first-death-reason"), "rejected");
+    EXPECT_EQ(text_of(dead->headers(), "x-last-death-exchange"), "amq.topic");
+    EXPECT_EQ(world.journal.open_deliveries(), 1u)
+        << "the old delivery is settled, the new one is in the log";
+}
+
+TEST(ARejectedMessage, KeepsItsKeyUnlessAnotherIsSet) {
+    World world;
+    Client client(world);
+    TableWriter arguments;
+    client.declare("q", arguments.text("x-dead-letter-exchange", "amq.fanout").table());
+    client.declare("dead");
+    client.bind("dead", "amq.fanout", "");
+    client.publish("", "q", "body");
+    client.nack(client.get("q")->tag, false);
+    EXPECT_EQ(client.get("dead")->key, "q");
+}
+
+TEST(AnExpiredMessage, LosesItsExpirationAndIsCounted) {
+    World world;
+    Client client(world);
+    declare_with_dead_letters(client, "q", "dead");
+    client.declare("dead");
+    client.publish("", "q", "body", expiring("100"));
+    world.advance(milliseconds(100));
+    const auto dead = client.get("dead");
+    ASSERT_TRUE(dead);
+    EXPECT_FALSE(dead->properties().has(Properties::has_expiration));
+    EXPECT_EQ(deaths_of(*dead)[0].reason, "expired");
+    EXPECT_EQ(deaths_of(*dead)[0].original_expiration, "100");
+}
+
+TEST(ADroppedHead, IsADeadLetterToo) {
+    World world;
+    Client client(world);
+    declare_with_dead_letters(client, "q", "dead", TableWriter().integer("x-max-length", 1));
+    client.declare("dead");
+    client.publish("", "q", "1");
+    client.publish("", "q", "2");
+    const auto dead = client.get("dead");
+    EXPECT_EQ(dead->body, "1");
+    EXPECT_EQ(deaths_of(*dead)[0].reason, "maxlen");
+}
+
+TEST(Deaths, AreCountedByQueueAndReasonNewestFirst) {
+    World world;
+    Client client(world);
+    declare_with_dead_letters(client, "work", "retry");
+    declare_with_dead_letters(client, "retry", "work", TableWriter().integer("x-message-ttl", 100));
+    client.publish("", "work", "body");
+    for (int round = 0; round < 3; ++round) {
+        client.nack(client.get("work")->tag, false);
+        world.advance(milliseconds(100));
+    }
+    const auto message = client.get("work");
+    ASSERT_TRUE(message) << "the circle is allowed: a consumer rejects each time";
+    const auto deaths = deaths_of(*message);
+    ASSERT_EQ(deaths.size(), 2u);
+    EXPECT_EQ(deaths[0].queue, "retry");
+    EXPECT_EQ(deaths[0].reason, "expired");
+    EXPECT_EQ(deaths[0].count, 3);
+    EXPECT_EQ(deaths[1].queue, "work");
+    EXPECT_EQ(deaths[1].count, 3);
+    EXPECT_EQ(text_of(message->headers(), "x-first-death-queue"), "work");
+    EXPECT_EQ(text_of(message->headers(), "x-last-death-queue"), "retry");
+}
+
+TEST(ACircle, WithoutAnyConsumerEnds) {
+    World world;
+    Client client(world);
+    declare_with_dead_letters(client, "a", "b", TableWriter().integer("x-message-ttl", 10));
+    declare_with_dead_letters(client, "b", "a", TableWriter().integer("x-message-ttl", 10));
+    client.publish("", "a", "body", persistent());
+    for (int i = 0; i < 5; ++i) world.advance(milliseconds(10));
+    EXPECT_EQ(world.stats("a").ready + world.stats("b").ready, 0u);
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
+TEST(Priorities, AreServedHighestFirstAndInOrderWithinOne) {
+    World world;
+    Client client(world);
+    TableWriter arguments;
+    client.declare("q", arguments.integer("x-max-priority", 5).table());
+    const auto publish = [&](std::string_view body, int priority) {
+        Properties properties = persistent();
+        if (priority >= 0) properties.flags |= Properties::has_priority;
+        properties.priority = static_cast<Octet>(std::max(priority, 0));
+        client.publish("", "q", body, properties);
+    };
+    publish("none", -1);
+    publish("low", 0);
+    publish("high", 5);
+    publish("above the highest", 9);
+    publish("middle", 3);
+    const auto taken = client.get("q");
+    EXPECT_EQ(taken->body, "high");
+    client.nack(taken->tag, true);
+    EXPECT_THAT(client.drain("q"), ElementsAre("high", "above the highest", "middle", "none", "low"));
+}
+
+Config with_policy(std::uint32_t attempts, milliseconds backoff_min = milliseconds(0),
+                   milliseconds backoff_max = milliseconds(0)) {
+    Config config;
+    config.queues.push_back({.name = "jobs",
+                             .message_ttl = {},
+                             .max_attempts = attempts,
+                             .backoff_min = backoff_min,
+                             .backoff_max = backoff_max});
+    return config;
+}
+
+TEST(APolicy, DeclaresItsQueueDurableAndAsAClientWould) {
+    World world(with_policy(3));
+    EXPECT_TRUE(world.stats("jobs").durable);
+    EXPECT_TRUE(world.stats("jobs.failed").durable);
+    Client client(world);
+    EXPECT_EQ(client.declare("jobs").queue, "jobs");
+}
+
+TEST(APolicy, MovesAMessageAsideAfterItsLastAttempt) {
+    World world(with_policy(3));
+    Client client(world);
+    client.publish("", "jobs", "poison", persistent());
+    for (int attempt = 1; attempt <= 3; ++attempt) {
+        const auto message = client.get("jobs");
+        ASSERT_TRUE(message) << attempt;
+        client.nack(message->tag, true);
+    }
+    EXPECT_FALSE(client.get("jobs"));
+    const auto failed = client.get("jobs.failed");
+    ASSERT_TRUE(failed);
+    EXPECT_EQ(failed->body, "poison");
+    EXPECT_EQ(deaths_of(*failed)[0].reason, "delivery_limit");
+    EXPECT_EQ(deaths_of(*failed)[0].queue, "jobs");
+}
+
+TEST(APolicy, CountsALostConnectionButNotAnOrderlyStop) {
+    World world(with_policy(2));
+    Client publisher(world);
+    publisher.publish("", "jobs", "job", persistent());
+    for (int i = 0; i < 5; ++i) {
+        Client polite(world);
+        ASSERT_TRUE(polite.get("jobs"));
+        polite.ask<ConnectionCloseOk>(0, ConnectionClose{200, "bye", 0, 0});
+    }
+    for (int i = 0; i < 2; ++i) {
+        Client crashing(world);
+        ASSERT_TRUE(crashing.get("jobs")) << i;
+        crashing.vanish();
+    }
+    EXPECT_EQ(world.stats("jobs").ready, 0u);
+    EXPECT_EQ(world.stats("jobs.failed").ready, 1u);
+}
+
+TEST(APolicy, WaitsLongerAfterEveryFailure) {
+    World world(with_policy(0, seconds(1), seconds(3)));
+    Client client(world);
+    client.publish("", "jobs", "job", persistent());
+    client.consume("jobs");
+    std::uint64_t tag = client.expect_delivery().tag;
+    for (const int wait : {1'000, 2'000, 3'000, 3'000}) {
+        client.nack(tag, true);
+        EXPECT_EQ(world.broker->next_deadline(), world.now + milliseconds(wait));
+        EXPECT_EQ(world.stats("jobs").ready, 1u) << "it waits, but it is there";
+        world.advance(milliseconds(wait - 1));
+        EXPECT_TRUE(client.silent());
+        world.advance(milliseconds(1));
+        tag = client.expect_delivery().tag;
+    }
+}
+
+TEST(APolicy, ComesIntoForceForAQueueThatIsThere) {
+    World world;
+    Client client(world);
+    client.declare("jobs");
+    world.broker->apply(with_policy(1));
+    client.publish("", "jobs", "job", persistent());
+    client.nack(client.get("jobs")->tag, true);
+    EXPECT_EQ(world.stats("jobs.failed").ready, 1u);
+    client.ask<QueueDeleteOk>(1, QueueDelete{0, "jobs.failed", false, false, false});
+    client.publish("", "jobs", "job", persistent());
+    client.nack(client.get("jobs")->tag, true);
+    EXPECT_EQ(world.stats("jobs.failed").ready, 1u) << "made anew rather than losing the message";
+}
+
+TEST(APolicy, LimitsTheTimeToLiveWithoutShowingInTheArguments) {
+    Config config = with_policy(0);
+    config.queues[0].message_ttl = milliseconds(500);
+    World world(config);
+    Client client(world);
+    client.declare("jobs");
+    client.publish("", "jobs", "job", persistent());
+    world.advance(milliseconds(500));
+    EXPECT_EQ(world.stats("jobs").ready, 0u);
+}
+
+TEST(AConfig, ComesBackFromJsonAsItWent) {
+    Config config = with_policy(5, seconds(1), seconds(300));
+    config.queues[0].message_ttl = milliseconds(7);
+    config.users.push_back({"shop", "secret", false});
+    config.revision = 3;
+    config.memory_bytes_for_content = 1;
+    const auto back = config_from_json(to_json(config));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(to_json(*back), to_json(config));
+    EXPECT_EQ(back->queues[0].backoff_max, seconds(300));
+    EXPECT_FALSE(config_from_json(Json{{"users", "nobody"}}));
+}
+
+}  // namespace
+}  // namespace havn::broker::testing

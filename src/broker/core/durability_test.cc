@@ -1,0 +1,270 @@
+// What survives: the journal's part of checklist statements 23 and 26, and content that lives in the log.
+#include <gmock/gmock.h>
+
+#include "broker/core/core_testing.h"
+
+namespace havn::broker::testing {
+namespace {
+
+using namespace amqp;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
+    World world;
+    {
+        Client client(world);
+        TableWriter arguments;
+        const Table priority = arguments.integer("x-max-priority", 3).table();
+        client.declare("durable", priority);
+        client.declare("transient", {}, false);
+        auto exclusive = Client::queue_declare("exclusive");
+        exclusive.exclusive = true;
+        client.ask<QueueDeclareOk>(1, exclusive);
+        client.declare_exchange("e", "topic");
+        client.declare_exchange("f", "fanout");
+        client.bind("durable", "e", "a.*");
+        client.bind("transient", "e", "#");
+        client.bind_exchange("e", "f", "");
+        client.session().output().clear();
+    }
+    world.restart();
+    Client client(world);
+    client.publish("f", "a.b", "still bound", transient(), true);
+    EXPECT_THAT(client.drain("durable"), ElementsAre("still bound"));
+    EXPECT_FALSE(world.has_queue("transient"));
+    EXPECT_FALSE(world.has_queue("exclusive"));
+    TableWriter arguments;
+    client.declare("durable", arguments.integer("x-max-priority", 3).table());
+    client.declare_exchange("e", "topic");
+}
+
+TEST(AfterARestart, WhatWasDeletedOrUnboundStaysSo) {
+    World world;
+    {
+        Client client(world);
+        client.declare("q");
+        client.declare("gone");
+        client.declare_exchange("e", "direct");
+        client.declare_exchange("gone", "direct");
+        client.bind("q", "e", "k");
+        client.bind("q", "gone", "k");
+        client.bind("gone", "e", "k");
+        client.publish("", "gone", "m", persistent());
+        client.ask<QueueUnbindOk>(1, QueueUnbind{0, "q", "e", "k", {}});
+        client.ask<QueueDeleteOk>(1, QueueDelete{0, "gone", false, false, false});
+        client.ask<ExchangeDeleteOk>(1, ExchangeDelete{0, "gone", false, false});
+    }
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+    world.restart();
+    Client client(world);
+    client.publish("e", "k", "m", transient(), true);
+    EXPECT_EQ(client.expect_return().body, "m");
+    EXPECT_FALSE(world.has_queue("gone"));
+    for (const auto& [key, value] : world.journal.topology())
+        EXPECT_THAT(key, Not(::testing::HasSubstr("gone")));
+}
+
+TEST(AfterARestart, PersistentMessagesAreThereOnceInOrder) {
+    World world;
+    {
+        Client client(world);
+        client.declare("a");
+        client.declare("b");
+        client.bind("a", "amq.fanout", "");
+        client.bind("b", "amq.fanout", "");
+        for (const char* body : {"1", "2", "3", "4"}) client.publish("amq.fanout", "", body, persistent());
+        client.publish("amq.fanout", "", "transient", transient());
+        client.get("a", true);             // 1 is done
+        client.get("a");                   // 2 is not
+        client.ack(client.get("a")->tag);  // 3 is
+    }
+    world.restart();
+    Client client(world);
+    EXPECT_THAT(client.drain("a"), ElementsAre("2", "4"));
+    EXPECT_THAT(client.drain("b"), ElementsAre("1", "2", "3", "4"));
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
+TEST(AfterARestart, MessagesMayBeMarkedRedelivered) {
+    World world;
+    {
+        Client client(world);
+        client.declare("q");
+        client.publish("", "q", "1", persistent());
+    }
+    world.restart();
+    Client client(world);
+    EXPECT_TRUE(client.get("q")->redelivered) << "nobody knows whether it was delivered before";
+}
+
+TEST(AfterARestart, ExpiryIsDueAgain) {
+    World world;
+    {
+        Client client(world);
+        TableWriter expires, ttl;
+        client.declare("unused", expires.integer("x-expires", 2'000).table());
+        client.declare("messages", ttl.integer("x-message-ttl", 1'000).table());
+        client.publish("", "messages", "m", persistent());
+    }
+    world.restart();
+    EXPECT_EQ(world.broker->next_deadline(), world.now + milliseconds(1'000));
+    world.advance(milliseconds(1'000));
+    EXPECT_EQ(world.stats("messages").ready, 0u);
+    world.advance(milliseconds(1'000));
+    EXPECT_FALSE(world.has_queue("unused"));
+}
+
+TEST(AQueueDeclaredAnew, HasNothingOfItsNamesake) {
+    World world;
+    {
+        Client client(world);
+        client.declare("q");
+        client.publish("", "q", "old", persistent());
+        client.get("q");  // unacknowledged while the queue goes
+        client.ask<QueueDeleteOk>(1, QueueDelete{0, "q", false, false, false});
+        client.declare("q");
+        client.publish("", "q", "new", persistent());
+        client.vanish();
+    }
+    world.restart();
+    Client client(world);
+    EXPECT_THAT(client.drain("q"), ElementsAre("new"));
+}
+
+TEST(QueueIds, AreNeverGivenTwice) {
+    World world;
+    std::set<std::string> values;
+    for (int i = 0; i < 3; ++i) {
+        {
+            Client client(world);
+            client.declare("q");
+            EXPECT_TRUE(values.insert(world.journal.topology().at("qq")).second);
+            client.ask<QueueDeleteOk>(1, QueueDelete{0, "q", false, false, false});
+        }
+        world.restart();
+    }
+}
+
+TEST(ADurableDeclare, IsAnsweredOnceItIsOnDisk) {
+    World world;
+    Client client(world);
+    world.disk_is_stuck = true;
+    client.send(1, Client::queue_declare("q"));
+    EXPECT_TRUE(client.silent());
+    EXPECT_TRUE(client.session().paused());
+    EXPECT_EQ(client.session().waits_for(), world.journal.position());
+    client.send(1, BasicGet{0, "q", true});
+    EXPECT_TRUE(client.silent()) << "answers keep their order";
+    client.let_disk_catch_up();
+    EXPECT_EQ(client.expect<QueueDeclareOk>(1).queue, "q");
+    client.expect<BasicGetEmpty>(1);
+}
+
+TEST(ADurableDeclare, OfAnothersQueueWaitsForTheSameDisk) {
+    World world;
+    Client first(world), second(world);
+    world.disk_is_stuck = true;
+    first.send(1, Client::queue_declare("q"));
+    second.send(1, Client::queue_declare("q"));
+    EXPECT_TRUE(second.silent());
+    second.let_disk_catch_up();
+    second.expect<QueueDeclareOk>(1);
+}
+
+TEST(ADeclareWithoutWait, IsNotAnswered) {
+    World world;
+    Client client(world);
+    auto method = Client::queue_declare("q");
+    method.nowait = true;
+    client.send(1, method);
+    EXPECT_TRUE(client.silent());
+    EXPECT_TRUE(world.has_queue("q"));
+}
+
+Config with_memory(std::uint64_t bytes) {
+    Config config;
+    config.memory_bytes_for_content = bytes;
+    return config;
+}
+
+TEST(ContentBeyondItsMemory, IsReadBackFromTheLog) {
+    World world(with_memory(1'000));
+    Client client(world);
+    client.declare("q");
+    std::vector<std::string> bodies;
+    for (int i = 0; i < 10; ++i) {
+        bodies.push_back(std::string(300, static_cast<char>('a' + i)));
+        client.publish("", "q", bodies.back(), persistent());
+    }
+    EXPECT_LE(world.broker->content_bytes(), 1'000u);
+    EXPECT_EQ(world.journal.reads, 0u);
+    client.consume("q");
+    for (const std::string& body : bodies) EXPECT_EQ(client.expect_body(), body);
+    EXPECT_GE(world.journal.reads, 7u);
+    client.nack(0, true, true);
+    for (const std::string& body : bodies)
+        EXPECT_EQ(client.expect_body(), body) << "and again after a requeue";
+    client.ack(0, true);
+    EXPECT_EQ(world.broker->content_bytes(), 0u);
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
+TEST(ContentBeyondItsMemory, StaysWhenItIsNowhereElse) {
+    World world(with_memory(10));
+    Client client(world);
+    client.declare("q");
+    client.publish("", "q", std::string(300, 't'), transient());
+    EXPECT_GT(world.broker->content_bytes(), 300u);
+    EXPECT_EQ(client.get("q", true)->body.size(), 300u);
+    EXPECT_EQ(world.broker->content_bytes(), 0u);
+}
+
+TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
+    World world(with_memory(0));
+    Client client(world);
+    client.declare("q");
+    for (const char* body : {"1", "2", "3"}) client.publish("", "q", body, persistent());
+    world.journal.unreadable = {0, 2};
+    EXPECT_EQ(client.get("q", true)->body, "2");
+    client.consume("q");
+    EXPECT_TRUE(client.silent());
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
+TEST(Recovery, KeepsOnlyTheContentThereIsMemoryFor) {
+    World world(with_memory(1'000));
+    {
+        Client client(world);
+        client.declare("q");
+        for (int i = 0; i < 10; ++i) client.publish("", "q", std::string(300, 'x'), persistent());
+    }
+    world.restart();
+    EXPECT_LE(world.broker->content_bytes(), 1'000u);
+    EXPECT_EQ(world.stats("q").ready, 10u);
+    EXPECT_EQ(world.stats("q").bytes, 3'000u);
+}
+
+TEST(Purge, FromOutsideSettlesEverythingReady) {
+    World world;
+    Client client(world);
+    client.declare("q");
+    client.publish("", "q", "1", persistent());
+    EXPECT_EQ(world.broker->purge("q"), 1u);
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+    EXPECT_EQ(world.broker->purge("missing").error().kind, Error::Kind::not_found);
+}
+
+TEST(TheTopology, ThatCannotBeReadIsLeftOut) {
+    World world;
+    world.journal.put("x", "");
+    world.journal.put("q", "abc");
+    world.journal.put("b", "");
+    world.journal.put("?", "");
+    world.restart();
+    EXPECT_THAT(world.broker->queue_stats(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace havn::broker::testing
