@@ -128,10 +128,10 @@ void Server::note_waiting(const ConnectionPtr& connection) {
 
 void Server::forget(const ConnectionPtr& connection, Time now) {
     const ConnectionPtr kept = connection;
+    if (connections_.erase(&kept->session()) == 0) return;
     const std::string_view reason = kept->session().close_reason();
     if (!reason.empty()) log::info("{}: {}", kept->session().peer().address, reason);
     kept->drop(now);
-    connections_.erase(&kept->session());
 }
 
 void Server::on_log_written() {
