@@ -23,6 +23,7 @@ bool Broker::on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offse
 
 void Broker::apply(const Config& config) {
     vhost_->apply(config);
+    vhost_->run();  // recovered queues and messages register their expiry
 }
 const Config& Broker::config() const {
     return vhost_->config;

@@ -1,13 +1,13 @@
 #include "broker/core/channel.h"
 
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 #include "broker/core/vhost.h"
 
 namespace havn::broker {
 
 using namespace amqp;
 
-Channel::Channel(Connection& connection, std::uint16_t number)
+Channel::Channel(Conversation& connection, std::uint16_t number)
     : connection_(connection), vhost_(connection.vhost()), number_(number) {}
 
 Channel::~Channel() = default;

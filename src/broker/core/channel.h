@@ -17,13 +17,13 @@
 
 namespace havn::broker {
 
-class Connection;
+class Conversation;
 class Vhost;
 struct Publication;
 
 class Channel {
   public:
-    Channel(Connection& connection, std::uint16_t number);
+    Channel(Conversation& connection, std::uint16_t number);
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
     ~Channel();
@@ -119,7 +119,7 @@ class Channel {
     std::expected<Queue*, Fault> usable_queue(std::string_view given) const;  // there, and not another's
     std::expected<Exchange*, Fault> bindable_exchange(std::string_view name) const;
 
-    Connection& connection_;
+    Conversation& connection_;
     Vhost& vhost_;
     std::uint16_t number_;
     amqp::MethodId current_ = 0;

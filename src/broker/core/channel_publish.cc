@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/channel.h"
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 #include "broker/core/vhost.h"
 #include "wire/amqp/table.h"
 

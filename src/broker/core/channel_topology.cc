@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/channel.h"
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 #include "broker/core/vhost.h"
 #include "wire/amqp/table.h"
 
@@ -157,7 +157,7 @@ std::expected<Queue*, Fault> Channel::usable_queue(std::string_view given) const
     if (!name) return std::unexpected(name.error());
     Queue* queue = vhost_.find_queue(*name);
     if (!queue) return refuse(ReplyCode::not_found, "no queue '{}' in vhost '/'", *name);
-    const Connection* owner = queue->spec().owner;
+    const Conversation* owner = queue->spec().owner;
     if (owner && owner != &connection_) return std::unexpected(refuse_locked(*name).error());
     return queue;
 }
@@ -192,7 +192,7 @@ Outcome Channel::on_queue_declare(const QueueDeclare& method) {
 
 Outcome Channel::declare_again(const QueueDeclare& method, Queue& queue) {
     const QueueSpec& spec = queue.spec();
-    const Connection* wanted_owner = method.exclusive ? &connection_ : nullptr;
+    const Conversation* wanted_owner = method.exclusive ? &connection_ : nullptr;
     if (spec.owner != wanted_owner) return refuse_locked(spec.name);
     const auto same = [&](std::string_view argument, bool received, bool current) {
         return check_same(argument, "queue", spec.name, text(received), text(current));

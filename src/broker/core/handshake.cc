@@ -1,7 +1,7 @@
-// Connection: from the protocol header to connection.open, and the other methods of channel 0.
+// Conversation: from the protocol header to connection.open, and the other methods of channel 0.
 #include <algorithm>
 
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 #include "wire/amqp/table.h"
 
 namespace havn::broker {
@@ -66,7 +66,7 @@ std::string server_properties() {
 
 }  // namespace
 
-Connection::Connection(Session& session, Vhost& vhost, Session::Peer peer, Time now)
+Conversation::Conversation(Session& session, Vhost& vhost, Session::Peer peer, Time now)
     : session_(session),
       vhost_(vhost),
       peer_(std::move(peer)),
@@ -76,11 +76,11 @@ Connection::Connection(Session& session, Vhost& vhost, Session::Peer peer, Time 
     vhost_.connections.insert(this);
 }
 
-Connection::~Connection() {
+Conversation::~Conversation() {
     end(last_heard_);
 }
 
-void Connection::on_protocol_header(std::string_view in, std::size_t& eaten) {
+void Conversation::on_protocol_header(std::string_view in, std::size_t& eaten) {
     const std::string_view begun = in.substr(0, protocol_header.size());
     if (begun != protocol_header.substr(0, begun.size())) {
         store_bytes(extend_out(protocol_header.size()), protocol_header);  // the version spoken here
@@ -93,7 +93,7 @@ void Connection::on_protocol_header(std::string_view in, std::size_t& eaten) {
     send(0, ConnectionStart{0, 9, {properties}, "PLAIN AMQPLAIN", "en_US"});
 }
 
-Outcome Connection::on_connection_method(MethodId id, std::string_view arguments) {
+Outcome Conversation::on_connection_method(MethodId id, std::string_view arguments) {
     if (phase_ == Phase::closing) {
         if (id == ConnectionCloseOk::id) become_closed({});
         if (id != ConnectionClose::id) return {};
@@ -105,7 +105,7 @@ Outcome Connection::on_connection_method(MethodId id, std::string_view arguments
         return {};
     }
     const auto expects = [&]<class Method>(Phase phase,
-                                           Outcome (Connection::*handler)(const Method&)) -> Outcome {
+                                           Outcome (Conversation::*handler)(const Method&)) -> Outcome {
         if (phase_ != phase) return refuse(ReplyCode::command_invalid, "{} is out of place", Method::title);
         const auto method = decode<Method>(arguments);
         if (!method) return refuse(ReplyCode::syntax_error, "malformed {}", Method::title);
@@ -113,13 +113,13 @@ Outcome Connection::on_connection_method(MethodId id, std::string_view arguments
     };
     switch (id) {
         case ConnectionStartOk::id:
-            return expects(Phase::start_ok, &Connection::on_start_ok);
+            return expects(Phase::start_ok, &Conversation::on_start_ok);
         case ConnectionTuneOk::id:
-            return expects(Phase::tune_ok, &Connection::on_tune_ok);
+            return expects(Phase::tune_ok, &Conversation::on_tune_ok);
         case ConnectionOpen::id:
-            return expects(Phase::open, &Connection::on_open);
+            return expects(Phase::open, &Conversation::on_open);
         case ConnectionUpdateSecret::id:
-            return expects(Phase::running, &Connection::on_update_secret);
+            return expects(Phase::running, &Conversation::on_update_secret);
         case ConnectionBlocked::id:
         case ConnectionUnblocked::id:
             return {};
@@ -130,7 +130,7 @@ Outcome Connection::on_connection_method(MethodId id, std::string_view arguments
     }
 }
 
-Outcome Connection::on_start_ok(const ConnectionStartOk& method) {
+Outcome Conversation::on_start_ok(const ConnectionStartOk& method) {
     read_capabilities(method.client_properties);
     std::optional<Credentials> credentials;
     if (method.mechanism == "PLAIN") {
@@ -152,7 +152,7 @@ Outcome Connection::on_start_ok(const ConnectionStartOk& method) {
     return {};
 }
 
-void Connection::read_capabilities(Table client_properties) {
+void Conversation::read_capabilities(Table client_properties) {
     const auto value = find(client_properties, "capabilities");
     const auto capabilities = value ? value->table() : std::nullopt;
     if (!capabilities) return;
@@ -165,13 +165,13 @@ void Connection::read_capabilities(Table client_properties) {
     wants_blocked_ = can("connection.blocked");
 }
 
-bool Connection::log_in(std::string_view user, std::string_view password) {
+bool Conversation::log_in(std::string_view user, std::string_view password) {
     const auto found = std::ranges::find(vhost_.config.users, user, &User::name);
     if (found == vhost_.config.users.end()) return false;
     return same_secret(password, found->password) && (peer_.loopback || !found->loopback_only);
 }
 
-void Connection::refuse_login(std::string_view mechanism) {
+void Conversation::refuse_login(std::string_view mechanism) {
     phase_ = Phase::refusing;
     deadline_ = last_heard_ + refusal_delay;
     close_reason_ = fmt::format(
@@ -180,14 +180,14 @@ void Connection::refuse_login(std::string_view mechanism) {
         mechanism);
 }
 
-void Connection::finish_refusal() {
+void Conversation::finish_refusal() {
     if (!auth_failure_close_) return become_closed({});
     last_heard_ = deadline_;
     fail({ReplyCode::access_refused, close_reason_}, ConnectionStartOk::id);
 }
 
 // The client may lower what was offered, not raise it. 0 means no limit, which is more than any.
-Outcome Connection::on_tune_ok(const ConnectionTuneOk& method) {
+Outcome Conversation::on_tune_ok(const ConnectionTuneOk& method) {
     const std::uint32_t frames = vhost_.config.frame_bytes_max, channels = vhost_.config.channels_max;
     if (method.frame_max != 0 && method.frame_max < frame_bytes_min) {
         return refuse(ReplyCode::not_allowed,
@@ -212,7 +212,7 @@ Outcome Connection::on_tune_ok(const ConnectionTuneOk& method) {
     return {};
 }
 
-Outcome Connection::on_open(const ConnectionOpen& method) {
+Outcome Conversation::on_open(const ConnectionOpen& method) {
     if (method.virtual_host != "/") {
         return refuse(ReplyCode::not_allowed, "vhost {} not found", std::string_view(method.virtual_host));
     }
@@ -222,7 +222,7 @@ Outcome Connection::on_open(const ConnectionOpen& method) {
 }
 
 // Log-in was checked once and passwords do not expire here: there is nothing to renew.
-Outcome Connection::on_update_secret(const ConnectionUpdateSecret&) {
+Outcome Conversation::on_update_secret(const ConnectionUpdateSecret&) {
     send(0, ConnectionUpdateSecretOk{});
     return {};
 }

@@ -19,14 +19,14 @@
 
 namespace havn::broker {
 
-class Connection;
+class Conversation;
 class Vhost;
 
 struct QueueSpec {
     std::string name{};
     bool durable = false, auto_delete = false;
-    Connection* owner = nullptr;  // exclusive to it
-    std::string arguments{};      // a field table's bytes
+    Conversation* owner = nullptr;  // exclusive to it
+    std::string arguments{};        // a field table's bytes
 };
 
 // Why a message was dead-lettered, as x-death says it.

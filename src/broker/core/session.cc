@@ -1,11 +1,11 @@
 #include "broker/core/session.h"
 
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 
 namespace havn::broker {
 
 Session::Session(Broker& broker, Peer peer, Time now)
-    : connection_(std::make_unique<Connection>(*this, broker.vhost(), std::move(peer), now)) {}
+    : connection_(std::make_unique<Conversation>(*this, broker.vhost(), std::move(peer), now)) {}
 Session::~Session() = default;
 
 std::size_t Session::on_bytes(std::string_view in, Time now) {

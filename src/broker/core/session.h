@@ -21,7 +21,7 @@
 
 namespace havn::broker {
 
-class Connection;
+class Conversation;
 
 class Session {
   public:
@@ -70,7 +70,7 @@ class Session {
     std::string_view close_reason() const;  // why closed(), for the log; empty for an orderly close
 
   private:
-    std::unique_ptr<Connection> connection_;
+    std::unique_ptr<Conversation> connection_;
 };
 
 }  // namespace havn::broker

@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "broker/core/channel.h"
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 
 namespace havn::broker {
 
@@ -269,7 +269,7 @@ void Vhost::on_time() {
 
 void Vhost::set_alarm(std::string_view reason) {
     alarm_ = reason;
-    for (Connection* connection : connections) connection->on_alarm();
+    for (Conversation* connection : connections) connection->on_alarm();
 }
 
 }  // namespace havn::broker

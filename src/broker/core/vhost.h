@@ -23,7 +23,7 @@
 namespace havn::broker {
 
 class Channel;
-class Connection;
+class Conversation;
 
 inline constexpr std::string_view failed_suffix =
     ".failed";  // of the queue a policy's hopeless messages go to
@@ -94,7 +94,7 @@ class Vhost {
     Router router;
     Counters counters;
     LogPosition durable = 0;  // the log is durable at least up to here
-    std::set<Connection*> connections;
+    std::set<Conversation*> connections;
     NameMap<Channel*> reply_channels;  // direct reply-to, by token
     std::uint64_t names_given = 0;     // makes generated names unlike each other
     std::string unique_name(std::string_view prefix);

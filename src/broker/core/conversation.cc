@@ -1,4 +1,4 @@
-#include "broker/core/connection.h"
+#include "broker/core/conversation.h"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@ constexpr Duration close_timeout = seconds(2);
 
 }  // namespace
 
-std::size_t Connection::on_bytes(std::string_view in, Time now) {
+std::size_t Conversation::on_bytes(std::string_view in, Time now) {
     if (ended_ || closed()) return in.size();
     vhost_.set_now(now);
     last_heard_ = now;
@@ -39,19 +39,19 @@ std::size_t Connection::on_bytes(std::string_view in, Time now) {
     return closed() ? in.size() : eaten;
 }
 
-void Connection::finish_input() {
+void Conversation::finish_input() {
     if (publishing_) publishing_->anchor();
     publishing_ = nullptr;
     vhost_.run();
     if (!confirming_.empty()) send_confirms();
 }
 
-void Connection::send_confirms() {
+void Conversation::send_confirms() {
     const auto nothing_left = [&](Channel* channel) { return !channel->send_confirms(vhost_.durable); };
     std::erase_if(confirming_, nothing_left);
 }
 
-void Connection::on_broken_frame(Parse status, std::string_view in) {
+void Conversation::on_broken_frame(Parse status, std::string_view in) {
     deaf_ = true;  // where the next frame begins is not known
     if (phase_ == Phase::closing) return;
     if (status == Parse::bad_end) {
@@ -66,7 +66,7 @@ void Connection::on_broken_frame(Parse status, std::string_view in) {
          0);
 }
 
-void Connection::on_frame(const Frame& frame) {
+void Conversation::on_frame(const Frame& frame) {
     if (publishing_ && frame.channel != publishing_->number()) {
         publishing_->anchor();
         publishing_ = nullptr;
@@ -97,7 +97,7 @@ void Connection::on_frame(const Frame& frame) {
     }
 }
 
-void Connection::on_channel_frame(const Frame& frame) {
+void Conversation::on_channel_frame(const Frame& frame) {
     const bool is_method = frame.type == static_cast<std::uint8_t>(FrameType::method);
     const MethodId id = is_method ? load<MethodId>(frame.payload.data()) : 0;
     Channel* channel = frame.channel < channels_.size() ? channels_[frame.channel].get() : nullptr;
@@ -132,7 +132,7 @@ void Connection::on_channel_frame(const Frame& frame) {
     }
 }
 
-Outcome Connection::on_channel_content(Channel& channel, const Frame& frame) {
+Outcome Conversation::on_channel_content(Channel& channel, const Frame& frame) {
     switch (static_cast<FrameType>(frame.type)) {
         case FrameType::header:
             return channel.on_header(frame.payload);
@@ -143,7 +143,7 @@ Outcome Connection::on_channel_content(Channel& channel, const Frame& frame) {
     }
 }
 
-Outcome Connection::open_channel(std::uint16_t number) {
+Outcome Conversation::open_channel(std::uint16_t number) {
     if (number > channel_max_) {
         return refuse(ReplyCode::not_allowed, "channel number {} is above the negotiated maximum {}", number,
                       channel_max_);
@@ -156,7 +156,7 @@ Outcome Connection::open_channel(std::uint16_t number) {
 }
 
 // Short strings end at 255 bytes; a longer text loses its end.
-void Connection::fail_channel(Channel& channel, const Fault& fault, MethodId cause) {
+void Conversation::fail_channel(Channel& channel, const Fault& fault, MethodId cause) {
     channel.close(Return::failed);
     publishing_ = nullptr;
     std::erase(confirming_, &channel);
@@ -165,7 +165,7 @@ void Connection::fail_channel(Channel& channel, const Fault& fault, MethodId cau
                       static_cast<Short>(cause >> 16), static_cast<Short>(cause)});
 }
 
-void Connection::fail(const Fault& fault, MethodId cause) {
+void Conversation::fail(const Fault& fault, MethodId cause) {
     close_channels(Return::failed);
     send(0, ConnectionClose{static_cast<Short>(fault.code), std::string_view(fault.text).substr(0, 255),
                             static_cast<Short>(cause >> 16), static_cast<Short>(cause)});
@@ -174,7 +174,7 @@ void Connection::fail(const Fault& fault, MethodId cause) {
     deadline_ = last_heard_ + close_timeout;
 }
 
-void Connection::shut_down(std::string_view text, Time now) {
+void Conversation::shut_down(std::string_view text, Time now) {
     if (ended_ || closed() || phase_ == Phase::closing) return;
     vhost_.set_now(now);
     last_heard_ = now;
@@ -183,14 +183,14 @@ void Connection::shut_down(std::string_view text, Time now) {
     vhost_.run();
 }
 
-void Connection::become_closed(std::string_view reason) {
+void Conversation::become_closed(std::string_view reason) {
     phase_ = Phase::closed;
     if (close_reason_.empty()) close_reason_ = reason;
     vhost_.waker.wake(session_);
 }
 
 // Channels first, then the queues that were this connection's alone.
-void Connection::close_channels(Return how) {
+void Conversation::close_channels(Return how) {
     publishing_ = nullptr;
     confirming_.clear();
     for (auto& channel : channels_) {
@@ -204,7 +204,7 @@ void Connection::close_channels(Return how) {
     for (Queue* queue : exclusive) vhost_.delete_queue(*queue);
 }
 
-void Connection::end(Time now) {
+void Conversation::end(Time now) {
     if (ended_) return;
     vhost_.set_now(now);
     close_channels(Return::failed);
@@ -214,19 +214,19 @@ void Connection::end(Time now) {
     vhost_.run();
 }
 
-char* Connection::extend_out(std::size_t bytes) {
+char* Conversation::extend_out(std::size_t bytes) {
     if (out.empty()) vhost_.waker.wake(session_);
     return extend(out, bytes);
 }
 
-bool Connection::has_room() {
+bool Conversation::has_room() {
     if (!running()) return false;
     if (out.size() < Session::output_bytes_max) return true;
     throttled_ = true;
     return false;
 }
 
-void Connection::on_writable() {
+void Conversation::on_writable() {
     if (!throttled_ || ended_) return;
     throttled_ = false;
     for (auto& channel : channels_) {
@@ -235,13 +235,13 @@ void Connection::on_writable() {
     vhost_.run();
 }
 
-LogPosition Connection::waits_for() const {
+LogPosition Conversation::waits_for() const {
     LogPosition position = held_until_;
     for (const Channel* channel : confirming_) position = std::max(position, channel->waits_for());
     return position;
 }
 
-void Connection::on_durable(LogPosition position) {
+void Conversation::on_durable(LogPosition position) {
     vhost_.durable = std::max(vhost_.durable, position);
     if (ended_) return;
     if (held_until_ != 0 && held_until_ <= vhost_.durable) {
@@ -252,13 +252,13 @@ void Connection::on_durable(LogPosition position) {
     send_confirms();
 }
 
-void Connection::on_publish() {
+void Conversation::on_publish() {
     published_ = true;
     if (!vhost_.alarm().empty()) on_alarm();
 }
 
 // Only those who publish are held back. Whoever asked for it is told, once.
-void Connection::on_alarm() {
+void Conversation::on_alarm() {
     const bool alarm = !vhost_.alarm().empty();
     held_back_ = alarm && published_;
     if (held_back_ == blocked_ || !running()) return;
@@ -271,7 +271,7 @@ void Connection::on_alarm() {
     }
 }
 
-Time Connection::next_deadline() const {
+Time Conversation::next_deadline() const {
     if (ended_ || closed()) return Time::max();
     if (!running()) return deadline_;
     if (heartbeat_ == Duration{}) return Time::max();
@@ -279,7 +279,7 @@ Time Connection::next_deadline() const {
     return std::min(last_beat_ + heartbeat_ / 2, drop);
 }
 
-void Connection::on_time(Time now) {
+void Conversation::on_time(Time now) {
     if (now < next_deadline()) return;
     if (phase_ == Phase::refusing) return finish_refusal();
     if (!running())
@@ -292,7 +292,7 @@ void Connection::on_time(Time now) {
     if (!paused() && now >= last_heard_ + 2 * heartbeat_) become_closed("missed heartbeats from the client");
 }
 
-void Connection::send_heartbeat() {
+void Conversation::send_heartbeat() {
     char* to = extend_out(frame_overhead);
     store(store_frame_head(to, FrameType::heartbeat, 0, 0), frame_end);
 }

@@ -15,12 +15,12 @@
 
 namespace havn::broker {
 
-class Connection {
+class Conversation {
   public:
-    Connection(Session& session, Vhost& vhost, Session::Peer peer, Time now);
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
-    ~Connection();
+    Conversation(Session& session, Vhost& vhost, Session::Peer peer, Time now);
+    Conversation(const Conversation&) = delete;
+    Conversation& operator=(const Conversation&) = delete;
+    ~Conversation();
 
     // What Session offers; see there.
     std::size_t on_bytes(std::string_view in, Time now);
