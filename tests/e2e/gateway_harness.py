@@ -73,7 +73,8 @@ class Gateway:
             self._listen(name, threads)
         self.process = subprocess.Popen(
             [havn_binary(), "gateway"], cwd=self.folder, pass_fds=[self.link.theirs.fileno()],
-            env={**os.environ, "HAVN_LINK": str(self.link.theirs.fileno())}, stderr=subprocess.PIPE)
+            env={**os.environ, "HAVN_LINK": str(self.link.theirs.fileno())}, stderr=subprocess.PIPE,
+            start_new_session=True)
         self.send_listeners()
         self.set_endpoints(endpoints or {})
         self.link.wait({"type": "ready"})
