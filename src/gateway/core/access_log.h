@@ -30,6 +30,9 @@ void append_line(std::string& out, const AccessRecord& record);
 // "2026-01-31T12:00:00.123Z", 24 bytes.
 void format_time(WallTime time, char (&out)[25]);
 
+// "Sat, 31 Jan 2026 12:00:00 GMT": RFC 9110 §5.6.7.
+std::string format_http_date(WallTime time);
+
 // The text between the quotes of a JSON string. Bytes that are no UTF-8 become U+FFFD.
 void append_json_text(std::string& out, std::string_view text);
 

@@ -48,6 +48,7 @@ TEST(AccessLog, time_is_utc_with_milliseconds) {
     char text[25];
     format_time(WallTime(milliseconds(1'767'225'599'007)), text);
     EXPECT_STREQ(text, "2025-12-31T23:59:59.007Z");
+    EXPECT_EQ(format_http_date(WallTime(milliseconds(1'767'225'599'007))), "Wed, 31 Dec 2025 23:59:59 GMT");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ RouteTable::RouteTable(std::span<const Route> routes) {
     for (Host& host : hosts_) {
         std::ranges::sort(host.routes, [](const Route* a, const Route* b) {
             const std::size_t a_size = trimmed(a->path).size(), b_size = trimmed(b->path).size();
-            return a_size != b_size ? a_size > b_size : a < b;   // same path: in the order given
+            return a_size != b_size ? a_size > b_size : a < b;  // same path: in the order given
         });
     }
 }

@@ -15,6 +15,7 @@ static constexpr std::uint32_t frame_bytes_max = 131072;
 static constexpr std::size_t content_overhead = 64;  // of a header frame beside its properties
 static constexpr std::uint16_t heartbeat_max = 30;   // s
 static constexpr milliseconds back_off_first{20}, back_off_max{2'000}, handshake_max{5'000};
+static constexpr seconds silence_max{15};  // with messages to confirm
 
 std::string_view Publisher::name(Outcome outcome) {
     switch (outcome) {
@@ -70,6 +71,9 @@ void AmqpPublisher::forget(Waiter& waiter) {
     std::erase_if(unsent_, [&](const auto& pending) { return pending->waiter == &waiter; });
     for (auto& [tag, pending] : sent_) {
         if (pending->waiter == &waiter) pending->waiter = nullptr;
+    }
+    if (state_ == State::ready && !sent_.empty() && worker_.now() - last_received_ > silence_max) {
+        disconnect("it confirms nothing");
     }
 }
 

@@ -9,6 +9,7 @@ namespace havn::gateway {
 
 static constexpr std::uint32_t linger_bytes_max = 1u << 20;
 static constexpr milliseconds linger_max{2'000};
+static constexpr int steps_max = 64;  // pipelined requests in one turn
 
 Client::Client(Worker& worker, io::Fd fd, std::string address, const RouteEntry* service)
     : socket(std::move(fd)),
@@ -35,7 +36,11 @@ void Client::drive() {
     if (driving_) return;  // the loop below is under way, further up
     driving_ = true;
     bool more = true;
-    while (more) {
+    for (int requests = 0; more; ++requests) {
+        if (requests == steps_max) {
+            worker_.drive_later(*this);
+            break;
+        }
         switch (state_) {
             case State::reading:
                 more = next_request();

@@ -31,6 +31,7 @@ void Exchange::answer(const Answer& what) {
     close_after_ = !facts_.keep_alive || !small || worker_.stopping();
     std::string text;
     http1::write_status_line(text, what.status);
+    http1::write_header(text, "Date", worker_.http_date());
     if (!what.type.empty()) http1::write_header(text, "Content-Type", what.type);
     if (what.status != 204) http1::write_header(text, "Content-Length", what.body.size());
     text += what.extra;

@@ -12,13 +12,17 @@ using Kind = http1::Framing::Kind;
 // A body piece this small is sent in one piece with its head.
 static constexpr std::size_t joined_bytes_max = 4096;
 
+// Pieces relayed in one direction before others have their turn.
+static constexpr int pieces_max = 16;
+
 void Exchange::relay() {
     upload();
     if (phase_ == Phase::relaying || phase_ == Phase::tunnelling) download();
 }
 
 void Exchange::upload() {
-    while (!upload_over_ && upstream_) {
+    for (int pieces = 0; !upload_over_ && upstream_; ++pieces) {
+        if (pieces == pieces_max) return worker_.drive_later(*client_);
         if (!up_.empty()) {
             if (!upstream_->socket.writable()) return;
             bytes_sent_ = true;
@@ -94,7 +98,8 @@ Exchange::Take Exchange::take_body_piece(std::string_view& piece) {
 }
 
 void Exchange::download() {
-    while (phase_ == Phase::relaying || phase_ == Phase::tunnelling) {
+    for (int pieces = 0; phase_ == Phase::relaying || phase_ == Phase::tunnelling; ++pieces) {
+        if (pieces == pieces_max) return worker_.drive_later(*client_);
         if (!down_.empty()) {
             if (!client_->socket.writable()) return;
             client_served_ = true;

@@ -38,7 +38,7 @@ class Gateway {
         std::thread thread;
     };
     struct Draining {
-        std::uint64_t since;            // the version that dropped the endpoint
+        std::uint64_t version;          // the version that dropped the endpoint
         std::set<std::size_t> threads;  // that have not said it is unused yet
     };
 
@@ -52,7 +52,7 @@ class Gateway {
     void apply_config(Config config);
     void load_config();
     void on_applied(std::uint64_t version);
-    void on_drained(std::size_t thread, const std::string& endpoint);
+    void on_drained(std::size_t thread, const std::string& endpoint, std::uint64_t version);
     void note_ready();
     void join();
 
@@ -184,13 +184,14 @@ Result<> Gateway::take_listeners(io::Link::Message& message) {
 void Gateway::start_threads(std::size_t count) {
     for (std::size_t i = 0; i < std::max<std::size_t>(count, 1); ++i) {
         Thread thread;
-        thread.worker = std::make_unique<Worker>(log_, [this, i](const std::string& endpoint) {
-            loop_.post([this, i, endpoint] { on_drained(i, endpoint); });
-        });
+        thread.worker =
+            std::make_unique<Worker>(log_, [this, i](const std::string& endpoint, std::uint64_t version) {
+                loop_.post([this, i, endpoint, version] { on_drained(i, endpoint, version); });
+            });
         Worker* const worker = thread.worker.get();
-        worker->post([worker, config = config_, endpoints = endpoints_] {
+        worker->post([worker, config = config_, endpoints = endpoints_, version = version_] {
             worker->set_config(config);
-            worker->set_endpoints(endpoints);
+            worker->set_endpoints(endpoints, version);
         });
         thread.thread = std::thread([worker] { worker->run(); });
         threads_.push_back(std::move(thread));
@@ -209,7 +210,7 @@ Result<> Gateway::take_endpoints(const Json& body) {
     for (const std::string& endpoint : addresses(endpoints_)) {
         if (now.contains(endpoint)) continue;
         Draining& draining = draining_[endpoint];
-        draining.since = version_;
+        draining.version = version_;
         for (std::size_t i = 0; i < threads_.size(); ++i) draining.threads.insert(i);
     }
     for (const std::string& endpoint : now) draining_.erase(endpoint);
@@ -218,7 +219,7 @@ Result<> Gateway::take_endpoints(const Json& body) {
     applying_[version_] = threads_.size();
     for (Thread& thread : threads_) {
         thread.worker->post([this, worker = thread.worker.get(), table, version = version_] {
-            worker->set_endpoints(table);
+            worker->set_endpoints(table, version);
             loop_.post([this, version] { on_applied(version); });
         });
     }
@@ -237,10 +238,10 @@ void Gateway::on_applied(std::uint64_t version) {
     note_ready();
 }
 
-// An endpoint may stand under several services: it is drained when its last use on the last thread is over.
-void Gateway::on_drained(std::size_t thread, const std::string& endpoint) {
+// Word of an earlier removal may arrive when the endpoint was back and left again.
+void Gateway::on_drained(std::size_t thread, const std::string& endpoint, std::uint64_t version) {
     const auto entry = draining_.find(endpoint);
-    if (entry == draining_.end()) return;
+    if (entry == draining_.end() || entry->second.version != version) return;
     entry->second.threads.erase(thread);
     if (!entry->second.threads.empty()) return;
     draining_.erase(entry);

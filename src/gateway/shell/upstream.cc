@@ -76,7 +76,7 @@ static std::unique_ptr<Endpoint> make_endpoint(Service& service, const std::stri
     return endpoint;
 }
 
-void Services::set_endpoints(const Table& table) {
+void Services::set_endpoints(const Table& table, std::uint64_t version) {
     for (const auto& [name, addresses] : table) get(name);
     for (auto& [name, service] : services_) {
         const auto entry = table.find(name);
@@ -103,19 +103,20 @@ void Services::set_endpoints(const Table& table) {
             service->peers.push_back(known->get());
         }
         apply_weights(*service);
-        for (Endpoint* endpoint : gone) remove_endpoint(*service, *endpoint);
+        for (Endpoint* endpoint : gone) remove_endpoint(*endpoint, version);
     }
 }
 
-void Services::remove_endpoint(Service&, Endpoint& endpoint) {
+void Services::remove_endpoint(Endpoint& endpoint, std::uint64_t version) {
     endpoint.removed = true;
+    endpoint.removed_by = version;
     while (!endpoint.idle.empty()) discard_idle(*endpoint.idle.back());
     destroy_if_unused(endpoint);
 }
 
 void Services::destroy_if_unused(Endpoint& endpoint) {
     if (!endpoint.removed || endpoint.in_flight > 0) return;
-    observer_.on_drained(endpoint.address);
+    observer_.on_drained(endpoint.address, endpoint.removed_by);
     auto& all = endpoint.service->endpoints;
     all.erase(std::ranges::find(all, &endpoint, &std::unique_ptr<Endpoint>::get));
 }

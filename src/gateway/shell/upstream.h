@@ -27,6 +27,7 @@ struct Endpoint : Peer {
     sockaddr_storage socket_address{};
     socklen_t socket_address_size = 0;
     bool removed = false;
+    std::uint64_t removed_by = 0;           // the version of the table that dropped it
     std::vector<UpstreamConnection*> idle;  // the last one used is used first
 };
 
@@ -74,7 +75,7 @@ class Services {
     class Observer {
       public:
         virtual ~Observer() = default;
-        virtual void on_drained(const std::string& endpoint) = 0;
+        virtual void on_drained(const std::string& endpoint, std::uint64_t removed_by) = 0;
     };
 
     Services(Poller& poller, Metrics& metrics, Observer& observer)
@@ -86,7 +87,7 @@ class Services {
     void configure(const std::vector<Upstream>& upstreams);
 
     // The whole table. Endpoints that stay keep their connections and their health.
-    void set_endpoints(const Table& table);
+    void set_endpoints(const Table& table, std::uint64_t version);
 
     // An idle connection (unless `fresh`), or a new one that may still be connecting. Null: refused at once.
     UpstreamConnection* acquire(Endpoint& endpoint, Exchange& exchange, bool fresh);
@@ -100,7 +101,7 @@ class Services {
     void request_done(Endpoint& endpoint);
 
   private:
-    void remove_endpoint(Service& service, Endpoint& endpoint);
+    void remove_endpoint(Endpoint& endpoint, std::uint64_t version);
     void destroy_if_unused(Endpoint& endpoint);
     void close(UpstreamConnection& connection);
     UpstreamConnection* connect(Endpoint& endpoint);

@@ -71,9 +71,11 @@ void Worker::run() {
 }
 
 void Worker::turn() {
-    poller_.wait(deadlines_.wait(io::now()));
+    poller_.wait(driven_later_.empty() ? deadlines_.wait(io::now()) : milliseconds(0));
     now_ = io::now();
     wall_ = io::wall_now();
+    const std::vector<Client*> later = std::exchange(driven_later_, {});
+    for (Client* client : later) client->drive();
     poller_.dispatch();
     deadlines_.advance(now_, [](Deadlines::Entry& entry) { static_cast<Timer&>(entry).on_deadline(); });
     publisher_->end_of_turn();
@@ -155,7 +157,12 @@ void Worker::resume_accepting() {
     for (const auto& listener : listeners_) (void)poller_.add(listener->fd(), *listener, Poller::level);
 }
 
+void Worker::drive_later(Client& client) {
+    if (std::ranges::find(driven_later_, &client) == driven_later_.end()) driven_later_.push_back(&client);
+}
+
 void Worker::client_closed(Client& client) {
+    std::erase(driven_later_, &client);
     const std::size_t slot = client.slot;
     poller_.retire(std::move(clients_[slot]));
     if (slot + 1 != clients_.size()) {

@@ -25,7 +25,7 @@ namespace havn::gateway {
 
 class Worker : private Services::Observer {
   public:
-    using Drained = std::function<void(const std::string& endpoint)>;
+    using Drained = std::function<void(const std::string& endpoint, std::uint64_t removed_by)>;
 
     // `drained` is called on the worker's thread.
     Worker(LogWriter& log, Drained drained);
@@ -40,13 +40,16 @@ class Worker : private Services::Observer {
     // The rest is for the worker's thread.
     void set_config(std::shared_ptr<const Config> config);
     void set_listeners(std::vector<Listener::Source> sources);
-    void set_endpoints(const Services::Table& table) { services_.set_endpoints(table); }
+    void set_endpoints(const Services::Table& table, std::uint64_t version) {
+        services_.set_endpoints(table, version);
+    }
     void stop();  // takes no new connection, finishes what is under way
     void stop_now();
 
     Time now() const { return now_; }
     WallTime wall_now() const { return wall_; }
     std::string_view wall_text();
+    std::string http_date() const { return format_http_date(wall_); }
     Deadlines& deadlines() { return deadlines_; }
     BufferPool& buffers() { return buffers_; }
     Services& services() { return services_; }
@@ -67,6 +70,9 @@ class Worker : private Services::Observer {
     void accepted(io::Fd fd, std::string address, const RouteEntry* service);
     void accept_failed(int error_number);
     void client_closed(Client& client);
+
+    // Goes on with this client in the next turn: nobody keeps the thread to himself.
+    void drive_later(Client& client);
 
   private:
     // The job list of other threads, woken through an eventfd.
@@ -92,7 +98,9 @@ class Worker : private Services::Observer {
         RouteEntry entry;
     };
 
-    void on_drained(const std::string& endpoint) override { drained_(endpoint); }
+    void on_drained(const std::string& endpoint, std::uint64_t removed_by) override {
+        drained_(endpoint, removed_by);
+    }
     const RouteEntry* service_route(const std::string& name);
     void turn();
     void pause_accepting();
@@ -118,6 +126,7 @@ class Worker : private Services::Observer {
     std::vector<http1::Header> headers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<Client*> driven_later_;
     std::vector<std::unique_ptr<Exchange>> exchanges_;  // free ones
     std::string log_lines_;
     CallTimer<&Worker::flush_log> log_timer_{*this};
