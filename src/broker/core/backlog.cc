@@ -14,7 +14,7 @@ void Backlog::push(Entry entry) {
     lanes_[lane].fresh.push_back(std::move(entry));
 }
 
-void Backlog::put_back(Place place, Entry entry) {
+void Backlog::put_back(LanePlace place, Entry entry) {
     Lane& lane = lanes_[entry.priority];
     HAVN_ASSERT(place.number < lane.next, "only what was taken comes back");
     ++count_;
@@ -40,7 +40,7 @@ const Entry& Backlog::front() const {
     return lanes_[highest()].front();
 }
 
-Entry Backlog::take_from(Lane& lane, Place& place) {
+Entry Backlog::take_from(Lane& lane, LanePlace& place) {
     --count_;
     if (lane.returned.empty()) {
         Entry entry = std::move(lane.fresh.front());
@@ -57,12 +57,12 @@ Entry Backlog::take_from(Lane& lane, Place& place) {
     return entry;
 }
 
-Entry Backlog::take(Place& place) {
+Entry Backlog::take(LanePlace& place) {
     return take_from(lanes_[highest()], place);
 }
 
 Entry Backlog::take_eldest() {
-    Place place;
+    LanePlace place;
     return take_from(lanes_[lowest()], place);
 }
 

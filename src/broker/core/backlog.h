@@ -29,7 +29,7 @@ struct Entry {
 };
 static_assert(sizeof(Entry) <= 32);
 
-struct Place {
+struct LanePlace {
     std::uint64_t number = 0;  // within the lane entry.priority names
 };
 
@@ -41,11 +41,11 @@ class Backlog {
     std::uint64_t count() const { return count_; }
     std::uint64_t bytes() const { return bytes_; }  // of bodies
 
-    void push(Entry entry);                   // a priority above the highest lane counts as that
-    void put_back(Place place, Entry entry);  // to where take() found it
-    const Entry& front() const;               // the next to be delivered
-    Entry take(Place& place);                 // front(), removed
-    Entry take_eldest();                      // the next to be dropped: lowest priority, oldest
+    void push(Entry entry);                       // a priority above the highest lane counts as that
+    void put_back(LanePlace place, Entry entry);  // to where take() found it
+    const Entry& front() const;                   // the next to be delivered
+    Entry take(LanePlace& place);                 // front(), removed
+    Entry take_eldest();                          // the next to be dropped: lowest priority, oldest
 
   private:
     struct Lane {
@@ -57,7 +57,7 @@ class Backlog {
         const Entry& front() const { return returned.empty() ? fresh.front() : returned.begin()->second; }
     };
 
-    Entry take_from(Lane& lane, Place& place);
+    Entry take_from(Lane& lane, LanePlace& place);
     std::size_t highest() const;
     std::size_t lowest() const;
 

@@ -43,8 +43,8 @@ class Channel {
 
     // For queues.
     bool can_take(const Consumer& consumer);
-    void deliver(Consumer& consumer, const Entry& entry, Place place, const Message& message);
-    void await_ack(Consumer& consumer, Entry entry, Place place);
+    void deliver(Consumer& consumer, const Entry& entry, LanePlace place, const Message& message);
+    void await_ack(Consumer& consumer, Entry entry, LanePlace place);
     void on_queue_deleted(Consumer& consumer);        // forgets the consumer and tells the client
     void deliver_reply(const Message::Parts& reply);  // direct reply-to
 

@@ -30,7 +30,7 @@ bool Channel::can_take(const Consumer& consumer) {
     return connection_.has_room();
 }
 
-void Channel::deliver(Consumer& consumer, const Entry& entry, Place, const Message& message) {
+void Channel::deliver(Consumer& consumer, const Entry& entry, LanePlace, const Message& message) {
     const BasicDeliver method{std::string_view(consumer.tag), ++last_tag_, entry.redelivered != 0,
                               message.exchange(), message.routing_key()};
     const std::size_t head = method_frame_size(method);
@@ -43,7 +43,7 @@ void Channel::deliver(Consumer& consumer, const Entry& entry, Place, const Messa
     vhost_.counters.redelivered += entry.redelivered;
 }
 
-void Channel::await_ack(Consumer& consumer, Entry entry, Place place) {
+void Channel::await_ack(Consumer& consumer, Entry entry, LanePlace place) {
     ++consumer.unacked;
     ++channel_unacked_;
     unacked_.push({last_tag_, consumer.queue, &consumer, place, std::move(entry)});
@@ -153,7 +153,7 @@ Outcome Channel::on_get(const BasicGet& method) {
     const auto found = usable_queue(method.queue);
     if (!found) return std::unexpected(found.error());
     Queue& queue = **found;
-    Place place;
+    LanePlace place;
     auto entry = queue.get(place, method.no_ack);
     if (!entry) {
         connection_.send(number_, BasicGetEmpty{});

@@ -72,7 +72,7 @@ void Queue::acknowledge(Entry& entry) {
     settle(entry);
 }
 
-std::optional<Entry> Queue::get(Place& place, bool no_ack) {
+std::optional<Entry> Queue::get(LanePlace& place, bool no_ack) {
     touch();
     drop_expired(vhost_.now());
     while (!ready_.empty()) {
@@ -95,7 +95,7 @@ std::optional<Entry> Queue::get(Place& place, bool no_ack) {
     return std::nullopt;
 }
 
-void Queue::give_back(Place place, Entry entry, Return how) {
+void Queue::give_back(LanePlace place, Entry entry, Return how) {
     --unacked_;
     unacked_bytes_ -= entry.size;
     entry.redelivered = 1;
@@ -216,7 +216,7 @@ void Queue::deliver_ready() {
             starved_ = true;
             return;
         }
-        Place place;
+        LanePlace place;
         Entry entry = ready_.take(place);
         const MessagePtr message = vhost_.content(entry);
         if (!message) {  // reported by the log; nothing to serve
@@ -240,7 +240,7 @@ void Queue::deliver_ready() {
 // end of a turn what expires in it.
 void Queue::drop_expired(Milliseconds before) {
     while (!ready_.empty() && ready_.front().expires < before) {
-        Place place;
+        LanePlace place;
         discard(ready_.take(place), DeathReason::expired);
     }
 }

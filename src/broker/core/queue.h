@@ -52,9 +52,9 @@ class Queue {
     bool accepts_another();  // false: at its limit and told to refuse
     void push(Entry entry, std::optional<Milliseconds> message_ttl);
     void recover(Entry entry);  // as found in the log
-    std::optional<Entry> get(Place& place, bool no_ack);
+    std::optional<Entry> get(LanePlace& place, bool no_ack);
     void acknowledge(Entry& entry);
-    void give_back(Place place, Entry entry, Return how);
+    void give_back(LanePlace place, Entry entry, Return how);
     void reject(Entry entry);
     std::uint64_t purge();  // of those not with a consumer; how many
 
@@ -95,7 +95,7 @@ class Queue {
 
   private:
     struct Delayed {
-        Place place;
+        LanePlace place;
         Entry entry;
     };
 

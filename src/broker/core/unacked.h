@@ -16,7 +16,7 @@ struct Unacked {
     std::uint64_t tag = 0;
     Queue* queue = nullptr;        // null: settled, only its place is left
     Consumer* consumer = nullptr;  // null: by basic.get, or its consumer is gone
-    Place place;
+    LanePlace place;
     Entry entry;
 };
 
