@@ -10,6 +10,7 @@
 
 namespace havn::cli {
 
+static constexpr Duration answer_timeout = seconds(3);
 static constexpr Duration poll_interval = milliseconds(5);
 static constexpr Duration signal_interval = seconds(1);
 
@@ -35,7 +36,7 @@ int down(const Place& place) {
         return Exit::ok;
     }
     const Time began = io::now();
-    const Result<Json> told = platform.send("POST", "/v1/down", nullptr);
+    const Result<Json> told = platform.send("POST", "/v1/down", nullptr, answer_timeout);
     const int pid = platform.supervisor_pid();
     if (!told && platform.running() && pid > 0 && ::kill(pid, 0) != 0 && errno == EPERM) {
         return print_error(

@@ -12,7 +12,7 @@
 
 namespace havn::cli {
 
-static constexpr Duration answer_timeout = seconds(60);
+static constexpr Duration accept_timeout = seconds(60);  // of a change, by all parts that must agree
 static constexpr Duration control_timeout = seconds(5);  // to come back after it died
 static constexpr Duration retry_pause = milliseconds(20);
 
@@ -49,6 +49,7 @@ namespace {
 struct Call {
     std::string address, method, target;
     Json body;
+    Duration timeout;
 };
 
 // One call of a Platform, on a loop of its own. `again` says whether another attempt makes sense.
@@ -81,7 +82,7 @@ class Conversation {
         const Time deadline = io::now() + control_timeout;
         for (;;) {
             rpc::Client client(call_.address);
-            answer_ = co_await client.request(call_.method, call_.target, call_.body, answer_timeout);
+            answer_ = co_await client.request(call_.method, call_.target, call_.body, call_.timeout);
             if (*answer_) co_return;
             const bool repeat = co_await worth_repeating(answer_->error(), deadline);
             if (!repeat) co_return;
@@ -93,7 +94,7 @@ class Conversation {
         for (;;) {
             rpc::Client client(call_.address);
             Result<rpc::LineReader> lines =
-                co_await client.stream(call_.method, call_.target, call_.body, answer_timeout);
+                co_await client.stream(call_.method, call_.target, call_.body, call_.timeout);
             if (lines) {
                 co_await read(std::move(*lines), std::move(on_line));
                 co_return;
@@ -130,15 +131,18 @@ Result<Json> Platform::get(const std::string& target) const {
     return send("GET", target, nullptr);
 }
 
-Result<Json> Platform::send(const std::string& method, const std::string& target, const Json& body) const {
+Result<Json> Platform::send(const std::string& method, const std::string& target, const Json& body,
+                            Duration timeout) const {
     if (!running()) return std::unexpected(not_running());
-    return Conversation({socket_address(), method, target, body}, [this] { return running(); }).request();
+    return Conversation({socket_address(), method, target, body, timeout}, [this] { return running(); })
+        .request();
 }
 
 Result<> Platform::stream(const std::string& method, const std::string& target, const Json& body,
                           const std::function<bool(const Json&)>& on_line) const {
     if (!running()) return std::unexpected(not_running());
-    return Conversation({socket_address(), method, target, body}, [this] { return running(); })
+    return Conversation({socket_address(), method, target, body, accept_timeout},
+                        [this] { return running(); })
         .stream(on_line);
 }
 

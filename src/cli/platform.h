@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/time.h"
 
 namespace havn::cli {
 
@@ -26,7 +27,8 @@ class Platform {
     int supervisor_pid() const;  // as the lock says; 0 when it says none
 
     Result<Json> get(const std::string& target) const;
-    Result<Json> send(const std::string& method, const std::string& target, const Json& body) const;
+    Result<Json> send(const std::string& method, const std::string& target, const Json& body,
+                      Duration timeout = seconds(15)) const;
 
     // Reads a streamed answer; `on_line` returns false to hang up.
     Result<> stream(const std::string& method, const std::string& target, const Json& body,

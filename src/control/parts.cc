@@ -24,12 +24,14 @@ void Parts::set(const Compiled& compiled) {
     wake();
 }
 
-// 0 when the part is not ready.
+// 0 when it has no process. One that is not ready yet may be waiting for what only we can tell it: a part
+// that started before the first configuration was in force finds no file.
 int Parts::running_pid(const std::string& name) const {
     for (const Json& row : supervisor_.processes()) {
         const bool it = row.value("name", "") == name && row.value("kind", "") == "platform";
-        if (it && row.value("state", "") == "ready" && row["pid"].is_number_integer())
-            return row["pid"].get<int>();
+        const std::string state = row.value("state", "");
+        const bool listens = state == "starting" || state == "ready";
+        if (it && listens && row["pid"].is_number_integer()) return row["pid"].get<int>();
     }
     return 0;
 }
@@ -57,7 +59,8 @@ Task<bool> Parts::tell(std::string name) {
     if (told) {
         part.told = generation;
         part.told_pid = pid;
-    } else if (!part.complained) {
+    } else if (!part.complained &&
+               told.error().kind != Error::Kind::unavailable) {  // else: not listening yet
         part.complained = true;
         log::warning("{} could not be told of its configuration: {}", name, told.error().text());
     }
