@@ -37,6 +37,7 @@ Outcome Channel::on_method(MethodId id, std::string_view arguments) {
             break;
     }
     vhost_.run();  // what was published before is with its consumers before anything else is looked at
+    position_before_ = vhost_.journal.position();
     switch (id) {
         case BasicReject::id:
             return call(&Channel::on_reject, arguments);

@@ -65,7 +65,7 @@ class Channel {
     template <class Method>
     Outcome call(Outcome (Channel::*handler)(const Method&), std::string_view arguments);
     template <class Method>
-    void reply(bool nowait, const Method& method);
+    void reply(bool nowait, const Method& method, LogPosition promised = 0);
 
     // channel.cc
     Outcome on_flow(const amqp::ChannelFlow& method);
@@ -123,7 +123,8 @@ class Channel {
     Vhost& vhost_;
     std::uint16_t number_;
     amqp::MethodId current_ = 0;
-    std::string last_queue_;  // declared on this channel: what an empty queue name means
+    LogPosition position_before_ = 0;  // of the log, when the present method began
+    std::string last_queue_;           // declared on this channel: what an empty queue name means
 
     // The publish being received. Views refer to the present input, or after anchor() to the strings.
     Content content_ = Content::none;

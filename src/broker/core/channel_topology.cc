@@ -67,9 +67,13 @@ Outcome not_on_default_exchange() {
 
 }  // namespace
 
+// What this method wrote is on disk before the answer says it is done; so is what it found already declared,
+// perhaps a moment ago by somebody else (`promised`).
 template <class Method>
-void Channel::reply(bool nowait, const Method& method) {
-    if (!nowait) connection_.send_durably(number_, method);
+void Channel::reply(bool nowait, const Method& method, LogPosition promised) {
+    if (nowait) return;
+    const LogPosition now = vhost_.journal.position();
+    connection_.send_durably(number_, method, now != position_before_ ? now : promised);
 }
 
 Outcome Channel::on_exchange_declare(const ExchangeDeclare& method) {
@@ -98,7 +102,7 @@ Outcome Channel::on_exchange_declare(const ExchangeDeclare& method) {
                              .internal = method.internal,
                              .arguments = std::string(method.arguments.bytes)});
     }
-    reply(method.nowait, ExchangeDeclareOk{});
+    reply(method.nowait, ExchangeDeclareOk{}, exchange ? exchange->declared_at : 0);
     return {};
 }
 
@@ -131,8 +135,9 @@ Outcome Channel::on_exchange_bind(const ExchangeBind& method) {
     if ((*source)->spec().type == ExchangeType::headers) {
         if (auto ok = check_headers_arguments(method.arguments); !ok) return ok;
     }
-    vhost_.bind(**source, nullptr, *destination, method.routing_key, method.arguments);
-    reply(method.nowait, ExchangeBindOk{});
+    const Binding& binding =
+        vhost_.bind(**source, nullptr, *destination, method.routing_key, method.arguments);
+    reply(method.nowait, ExchangeBindOk{}, binding.declared_at);
     return {};
 }
 
@@ -164,15 +169,10 @@ std::expected<Queue*, Fault> Channel::usable_queue(std::string_view given) const
 
 void Channel::declare_ok(bool nowait, const Queue& queue) {
     last_queue_ = queue.name();
-    if (nowait) return;
-    const QueueDeclareOk ok{std::string_view(queue.name()), static_cast<Long>(queue.ready_count()),
-                            static_cast<Long>(queue.consumers().size())};
-    // Declared a moment ago by somebody else counts as well: the answer promises that it is on disk.
-    if (queue.declared_at > vhost_.durable) {
-        connection_.send_durably(number_, ok);
-    } else {
-        connection_.send(number_, ok);
-    }
+    reply(nowait,
+          QueueDeclareOk{std::string_view(queue.name()), static_cast<Long>(queue.ready_count()),
+                         static_cast<Long>(queue.consumers().size())},
+          queue.declared_at);
 }
 
 Outcome Channel::on_queue_declare(const QueueDeclare& method) {
@@ -230,8 +230,8 @@ Outcome Channel::on_queue_bind(const QueueBind& method) {
     const bool nothing_named = method.queue.empty() && method.routing_key.empty();
     const std::string_view key =
         nothing_named ? std::string_view((*queue)->name()) : std::string_view(method.routing_key);
-    vhost_.bind(**exchange, *queue, nullptr, key, method.arguments);
-    reply(method.nowait, QueueBindOk{});
+    const Binding& binding = vhost_.bind(**exchange, *queue, nullptr, key, method.arguments);
+    reply(method.nowait, QueueBindOk{}, binding.declared_at);
     return {};
 }
 

@@ -44,11 +44,11 @@ class Conversation {
         const std::size_t size = amqp::method_frame_size(method);
         amqp::store_method_frame(extend_out(size), channel, method, size);
     }
-    // Sent once the log is durable up to here; until then nothing more is read from this client.
+    // Sent once the log is durable up to `promised`; until then nothing more is read from this client.
     template <class Method>
-    void send_durably(std::uint16_t channel, const Method& method) {
-        if (vhost_.journal.position() <= vhost_.durable) return send(channel, method);
-        held_until_ = vhost_.journal.position();
+    void send_durably(std::uint16_t channel, const Method& method, LogPosition promised) {
+        if (promised <= vhost_.durable) return send(channel, method);
+        held_until_ = promised;
         amqp::append_method(held_, channel, method);
     }
     char* extend_out(std::size_t bytes);  // the caller writes them all

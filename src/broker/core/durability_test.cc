@@ -173,6 +173,26 @@ TEST(ADurableDeclare, OfAnothersQueueWaitsForTheSameDisk) {
     second.expect<QueueDeclareOk>(1);
 }
 
+TEST(AnAnswer, ThatPromisesNothingNewDoesNotWaitForTheDisk) {
+    World world;
+    Client client(world), other(world);
+    client.declare("q");
+    client.declare_exchange("e", "direct");
+    client.bind("q", "e", "k");
+    world.disk_is_stuck = true;
+    other.publish("", "q", "m", persistent());
+    client.declare("q");
+    client.declare_exchange("e", "direct");
+    client.bind("q", "e", "k");
+    client.declare("transient", {}, false);
+    client.bind("transient", "e", "k");
+    client.ask<QueueDeleteOk>(1, QueueDelete{0, "transient", false, false, false});
+    client.send(1, QueuePurge{0, "q", false});
+    EXPECT_TRUE(client.silent()) << "a purge is written down";
+    client.let_disk_catch_up();
+    EXPECT_EQ(client.expect<QueuePurgeOk>(1).message_count, 1u);
+}
+
 TEST(ADeclareWithoutWait, IsNotAnswered) {
     World world;
     Client client(world);

@@ -9,6 +9,7 @@
 
 #include "broker/core/fault.h"
 #include "broker/core/topic.h"
+#include "broker/core/types.h"
 #include "wire/amqp/types.h"
 
 namespace havn::broker {
@@ -26,6 +27,8 @@ struct Binding {
     Exchange* exchange = nullptr;  // or else this exchange
     std::string routing_key{};
     std::string arguments{};  // a field table's bytes
+
+    LogPosition declared_at = 0;  // its topology record ends there
 
     amqp::Table table() const { return {arguments}; }
 };
@@ -57,6 +60,7 @@ class Exchange {
     void match(std::string_view routing_key, amqp::Table headers, std::vector<Binding*>& found);
 
     std::vector<Binding*> incoming;  // bindings this exchange is the destination of
+    LogPosition declared_at = 0;     // its topology record ends there
 
   private:
     ExchangeSpec spec_;

@@ -66,12 +66,11 @@ Queue* Vhost::find_queue(std::string_view name) {
 }
 
 Exchange& Vhost::add_exchange(ExchangeSpec spec) {
-    const bool builtin = spec.name.empty() || spec.name.starts_with("amq.");
-    if (spec.durable && !builtin) {
-        journal.put(topology::exchange_key(spec.name), topology::exchange_value(spec));
-    }
+    const bool stored = spec.durable && !spec.name.empty() && !spec.name.starts_with("amq.");
+    if (stored) journal.put(topology::exchange_key(spec.name), topology::exchange_value(spec));
     auto& slot = exchanges_[spec.name];
     slot = std::make_unique<Exchange>(std::move(spec));
+    if (stored) slot->declared_at = journal.position();
     router.topology_changed();
     return *slot;
 }
@@ -132,14 +131,17 @@ void Vhost::delete_queue(Queue& queue) {
     router.topology_changed();
 }
 
-void Vhost::bind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
-                 amqp::Table arguments) {
+Binding& Vhost::bind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
+                     amqp::Table arguments) {
     const std::string identity = topology::binding_identity(
         queue != nullptr, queue ? queue->name() : exchange->name(), key, arguments);
-    if (source.find(identity)) return;
-    insert_binding(source, identity, queue, exchange, key, arguments);
-    const bool durable = source.spec().durable && (queue ? queue->stored() : exchange->spec().durable);
-    if (durable) journal.put(topology::binding_key(source.name(), identity), "");
+    if (Binding* binding = source.find(identity)) return *binding;
+    Binding& binding = insert_binding(source, identity, queue, exchange, key, arguments);
+    if (source.spec().durable && (queue ? queue->stored() : exchange->spec().durable)) {
+        journal.put(topology::binding_key(source.name(), identity), "");
+        binding.declared_at = journal.position();
+    }
+    return binding;
 }
 
 Binding& Vhost::insert_binding(Exchange& source, const std::string& identity, Queue* queue,

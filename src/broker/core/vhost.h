@@ -59,8 +59,8 @@ class Vhost {
     void delete_exchange(Exchange& exchange);
     Queue& add_queue(QueueSpec spec, QueueArguments arguments);
     void delete_queue(Queue& queue);
-    void bind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
-              amqp::Table arguments);
+    Binding& bind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
+                  amqp::Table arguments);
     void unbind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
                 amqp::Table arguments);
     const NameMap<std::unique_ptr<Queue>>& queues() const { return queues_; }
