@@ -10,6 +10,7 @@ namespace havn::supervisor {
 static constexpr milliseconds probe_pause_first{5};  // a fast service is found ready fast …
 static constexpr milliseconds probe_pause_last{50};  // … and a slow one costs little
 static constexpr milliseconds kill_again{1'000};
+static constexpr milliseconds adopted_start_limit{30'000};
 
 static std::string in_words(Duration duration) {
     const auto ms = std::chrono::duration_cast<milliseconds>(duration).count();
@@ -254,6 +255,10 @@ void Fleet::adopt(Unit unit, Moment now) {
     unit.policy.set_slow_retries(slow_retries);
     unit.spawned_at = now.time - std::chrono::duration_cast<Duration>(now.wall - unit.since);
     arm(unit, now);
+    // Its one word that it is ready may have died with the supervisor that heard it.
+    if (unit.role == Role::platform && unit.state == State::starting) {
+        unit.deadline = now.time + adopted_start_limit;
+    }
     next_id_ = std::max(next_id_, unit.id + 1);
     const UnitId id = unit.id;
     const bool is_new = units_.emplace(id, std::move(unit)).second;

@@ -14,7 +14,9 @@ void SupervisorProcess::connect_part(UnitId id, int pid, io::Fd ours) {
     const bool is_new = processes_[id].request.executable >= 0;
     auto link = std::make_shared<io::Link>(loop_.executor(), std::move(ours));
     processes_[id].link = link;
-    loop_.spawn(receive(this, id, pid, link));
+    // Not before this turn is over: a part that was taken over may have spoken already, and nobody may act on
+    // it until the fleet knows what is wanted.
+    loop_.post([this, id, pid, link] { loop_.spawn(receive(this, id, pid, link)); });
     const std::string& name = fleet_.find(id)->name;
     if (is_new && name != "control") send_listeners(name);
     if (name == "gateway" && is_new) send_endpoints();
