@@ -50,13 +50,17 @@ Link::Link(Executor executor, Fd socket) : state_(std::make_shared<State>(execut
     state_->socket.non_blocking(true);
 }
 
-Link::~Link() { close(); }
+Link::~Link() {
+    close();
+}
 
 void Link::close() {
     if (state_) state_->close();
 }
 
-bool Link::is_open() const { return state_ && state_->socket.is_open(); }
+bool Link::is_open() const {
+    return state_ && state_->socket.is_open();
+}
 
 void Link::send(const Json& body, const std::vector<int>& descriptors) {
     HAVN_ASSERT(descriptors.size() <= descriptors_max, "split the message");
@@ -65,7 +69,8 @@ void Link::send(const Json& body, const std::vector<int>& descriptors) {
     HAVN_ASSERT(text.size() <= message_bytes_max, "a link carries state, not data");
     State::Outgoing message;
     const auto size = static_cast<std::uint32_t>(text.size());
-    for (std::size_t i = 0; i < header_bytes; ++i) message.bytes.push_back(static_cast<char>(size >> (8 * i)));
+    for (std::size_t i = 0; i < header_bytes; ++i)
+        message.bytes.push_back(static_cast<char>(size >> (8 * i)));
     message.bytes += text;
     for (const int fd : descriptors) {
         Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -121,7 +126,7 @@ bool Link::State::send_some(Outgoing& message) {
         const ssize_t size = ::sendmsg(socket.native_handle(), &header, MSG_NOSIGNAL);
         if (size >= 0) {
             message.sent += static_cast<std::size_t>(size);
-            message.descriptors.clear();   // they left with the first byte
+            message.descriptors.clear();  // they left with the first byte
         } else if (errno == EAGAIN) {
             return false;
         } else if (errno != EINTR) {
@@ -177,8 +182,9 @@ Task<Result<Link::Message>> Link::receive() {
 // descriptors are told apart by the message they came with.
 Result<bool> Link::State::receive_some() {
     if (!socket.is_open()) return fail(Error::Kind::unavailable, "link closed");
-    const std::size_t wanted = incoming.size() < header_bytes ? header_bytes - incoming.size()
-                                                              : header_bytes + incoming_size() - incoming.size();
+    const std::size_t wanted = incoming.size() < header_bytes
+                                   ? header_bytes - incoming.size()
+                                   : header_bytes + incoming_size() - incoming.size();
     char buffer[65536];
     iovec data{buffer, std::min(sizeof buffer, wanted)};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
@@ -193,7 +199,8 @@ Result<bool> Link::State::receive_some() {
         return fail_errno("link");
     }
     if (size == 0) return fail(Error::Kind::unavailable, "link closed by its other end");
-    for (cmsghdr* ancillary = CMSG_FIRSTHDR(&header); ancillary; ancillary = CMSG_NXTHDR(&header, ancillary)) {
+    for (cmsghdr* ancillary = CMSG_FIRSTHDR(&header); ancillary;
+         ancillary = CMSG_NXTHDR(&header, ancillary)) {
         if (ancillary->cmsg_level != SOL_SOCKET || ancillary->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (ancillary->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (std::size_t i = 0; i < count; ++i) {

@@ -60,8 +60,8 @@ Result<Address> parse_address(std::string_view text) {
     std::uint16_t port = 0;
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error != std::errc{} || end != digits.data() + digits.size()) {
-        return fail(Error::Kind::invalid, "port '" + std::string(digits) + "' is not a number from 0 to 65535",
-                    expected);
+        return fail(Error::Kind::invalid,
+                    "port '" + std::string(digits) + "' is not a number from 0 to 65535", expected);
     }
     ErrorCode code;
     const asio::ip::address address = asio::ip::make_address(host, code);
@@ -69,14 +69,16 @@ Result<Address> parse_address(std::string_view text) {
     return tcp_address(address, port);
 }
 
-static Result<Fd> bind_and_listen(const Address& address, std::string_view text, const ListenOptions& options) {
+static Result<Fd> bind_and_listen(const Address& address, std::string_view text,
+                                  const ListenOptions& options) {
     const int family = address.endpoint.protocol().family();
     Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno("socket");
     const int on = 1;
     if (!address.is_unix) {
         ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);   // inherited by what is accepted
+        ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on,
+                     sizeof on);  // inherited by what is accepted
         if (family == AF_INET6) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         if (options.reuse_port && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
             return fail_errno("SO_REUSEPORT");
@@ -154,8 +156,8 @@ Result<Acceptor> adopt_acceptor(Executor executor, Fd listening) {
     }
     Acceptor acceptor(executor);
     ErrorCode error;
-    acceptor.assign(asio::generic::stream_protocol(family, family == AF_UNIX ? 0 : IPPROTO_TCP), listening.get(),
-                    error);
+    acceptor.assign(asio::generic::stream_protocol(family, family == AF_UNIX ? 0 : IPPROTO_TCP),
+                    listening.get(), error);
     if (error) return fail_errno("inherited listening socket", error.value());
     listening.release();
     acceptor.non_blocking(true, error);
@@ -163,12 +165,12 @@ Result<Acceptor> adopt_acceptor(Executor executor, Fd listening) {
 }
 
 Result<std::uint16_t> find_free_port(std::uint16_t from) {
-    constexpr std::uint16_t first = 10000, last = 32767;   // below the kernel's range for outgoing connections
+    constexpr std::uint16_t first = 10000, last = 32767;  // below the kernel's range for outgoing connections
     std::uint16_t port = std::clamp(from, first, last);
     for (int tried = first; tried <= last; ++tried) {
         Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         if (!socket) return fail_errno("socket");
-        const int on = 1;   // as a server would: a port in TIME_WAIT is free
+        const int on = 1;  // as a server would: a port in TIME_WAIT is free
         ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         sockaddr_in address{};
         address.sin_family = AF_INET;

@@ -1,5 +1,6 @@
 """Files and functions that fit a reader: their size, their width, how they open, what they must not carry."""
 
+import ast
 import re
 
 import pytest
@@ -72,8 +73,7 @@ def test_nothing_is_left_for_later():
     assert not found, listing(found)
 
 
-SLEEPS = [(re.compile(r"\btime\.sleep\(\s*([0-9.]+)\s*\)"), 1.0),
-          (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:seconds\(|seconds\{)?\s*([0-9.]+)\s*(?:s\b|[)}])"), 1.0),
+SLEEPS = [(re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:seconds\(|seconds\{)?\s*([0-9.]+)\s*(?:s\b|[)}])"), 1.0),
           (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:milliseconds[({])?\s*([0-9.]+)\s*(?:ms\b)"), 0.001),
           (re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?milliseconds[({]\s*([0-9.]+)"), 0.001),
           (re.compile(r"(?<![\w.\"'])sleep\(\s*([0-9.]+)\s*\)"), 1.0),
@@ -81,23 +81,45 @@ SLEEPS = [(re.compile(r"\btime\.sleep\(\s*([0-9.]+)\s*\)"), 1.0),
 
 
 def slept(line):
-    """Seconds a line of a test sleeps for a fixed time; 0 when it does not."""
+    """Seconds a line of a C++ test sleeps for a fixed time; 0 when it does not."""
     return max([float(match[1]) * unit for pattern, unit in SLEEPS if (match := pattern.search(line))], default=0)
 
 
+def sleeps(source):
+    """[(line, seconds)] of a Python test's own `time.sleep(NUMBER)`. One in a function inside a function, or in a
+    lambda, is a slow peer that the test plays, and waits for nothing."""
+    found = []
+
+    def visit(node, depth):
+        inner = isinstance(node, (ast.FunctionDef, ast.Lambda))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep" and depth < 2 \
+                and isinstance(node.args[0], ast.Constant):
+            found.append((node.lineno, node.args[0].value))
+        for child in ast.iter_child_nodes(node):
+            visit(child, depth + inner)
+
+    visit(ast.parse(source), 0)
+    return found
+
+
 def test_tests_wait_for_conditions_and_do_not_sleep():
-    tests = files("*_test.cc") + files("*.py", under=("tests",))
-    long = [f"{path}:{number}: {line.strip()}" for path in tests if path.name != "test_shape.py"
+    long = [f"{path}:{number}: {line.strip()}" for path in files("*_test.cc")
             for number, line in enumerate(text(path).splitlines(), 1) if slept(line) >= 0.5]
+    long += [f"{path}:{number}: {seconds} s" for path in files("*.py", under=("tests",))
+             for number, seconds in sleeps(text(path)) if seconds >= 0.5]
     assert not long, "wait for what must happen, not for a time:" + listing(long)
 
 
 @pytest.mark.parametrize("line, seconds", [
-    ("time.sleep(2)", 2), ("    time.sleep(0.05)", 0.05), ("std::this_thread::sleep_for(500ms);", 0.5),
-    ("sleep_for(std::chrono::milliseconds(20));", 0.02), ("sleep_for(std::chrono::seconds(3));", 3),
-    ("usleep(600000);", 0.6), ("sleep(1);", 1), ("wait_until(ready)", 0), ('run("sleep(1)")', 0)])
+    ("std::this_thread::sleep_for(500ms);", 0.5), ("sleep_for(std::chrono::milliseconds(20));", 0.02),
+    ("sleep_for(std::chrono::seconds(3));", 3), ("usleep(600000);", 0.6), ("sleep(1);", 1), ("wait_until(ready)", 0)])
 def test_a_sleep_is_measured(line, seconds):
     assert slept(line) == pytest.approx(seconds)
+
+
+def test_a_sleep_of_a_test_is_told_from_one_of_a_peer_it_plays():
+    assert sleeps("def test_x():\n    time.sleep(2)\n") == [(2, 2)]
+    assert sleeps("def test_x():\n    def serve():\n        time.sleep(2)\n    peer = lambda: time.sleep(3)\n") == []
 
 
 SAMPLE = '''// One {
