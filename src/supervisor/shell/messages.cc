@@ -18,8 +18,8 @@ void SupervisorProcess::connect_part(UnitId id, int pid, io::Fd ours) {
     // it until the fleet knows what is wanted.
     loop_.post([this, id, pid, link] { loop_.spawn(receive(this, id, pid, link)); });
     const std::string& name = fleet_.find(id)->name;
+    if (name == "gateway" && is_new) send_endpoints();  // first: whom it accepts, it must be able to serve
     if (is_new && name != "control") send_listeners(name);
-    if (name == "gateway" && is_new) send_endpoints();
     if (name == "control") last_table_ = Json();  // sent with the next change
     changed();
 }
