@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tree import blank, files, functions, text
+from tree import ROOT, blank, files, functions, text
 
 LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 70, 110
 CODE = files("*.h", "*.cc", under=("src", "fuzz", "bench"))
@@ -71,6 +71,13 @@ def test_nothing_is_left_for_later():
                                       "dev", "CMakeLists.txt"))
              for number, line in enumerate(text(path).splitlines(), 1) if marks.search(line)]
     assert not found, listing(found)
+
+
+def test_links_of_the_documentation_lead_somewhere():
+    dead = [f"{path}: {target}" for path in files("*.md", under=("*.md", "docs", "examples"))
+            for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text(path))
+            if not (ROOT / path.parent / target).exists()]
+    assert not dead, listing(dead)
 
 
 SLEEPS = [(re.compile(r"\bsleep_for\(\s*(?:std::chrono::)?(?:seconds\(|seconds\{)?\s*([0-9.]+)\s*(?:s\b|[)}])"), 1.0),
