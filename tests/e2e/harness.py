@@ -191,9 +191,11 @@ class Platform:
 
     def kill(self, name, sig=signal.SIGKILL, instance=None) -> int:
         """Sends a signal to a process of the platform; returns the pid it had."""
-        pid = self.pid_of(name, instance)
-        os.kill(pid, sig)
-        return pid
+        def send():
+            pid = self.pid_of(name, instance)
+            os.kill(pid, sig)  # the table may still name one that has just ended: then the next
+            return pid
+        return wait_for(send, 20, f"a {name} to kill", every=0.01)
 
     # --- the clients
 

@@ -273,3 +273,20 @@ def test_a_task_sent_before_any_worker_runs_waits_for_one(workers):
     result = workers.send("add", 5, 5)
     workers.start()
     assert result.get(timeout=20) == 10
+
+
+@pytest.mark.skipif("AMQP_UNDER_TEST" in os.environ, reason="that broker is not ours to kill")
+def test_a_worker_finds_its_way_back_to_a_killed_broker(platform, tmp_path):
+    platform.manifest("")
+    platform.up()
+    workers = Workers(platform.amqp_url, tmp_path)
+    try:
+        workers.start()
+        assert workers.send("add", 1, 2).get(timeout=20) == 3
+        platform.kill("broker")
+        later = Celery("later", broker=platform.amqp_url, backend="rpc://")
+        result = later.send_task("celery_app.add", (3, 4), queue=workers.queue)
+        assert result.get(timeout=40) == 7, workers.log()
+        later.close()
+    finally:
+        workers.stop()
