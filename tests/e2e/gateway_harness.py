@@ -278,6 +278,8 @@ class Upstream:
             client.sendall(answer(request) if callable(answer) else answer)
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)   # a thread in accept() would keep it open
         self.listener.close()
 
     def __enter__(self):

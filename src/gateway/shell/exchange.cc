@@ -24,7 +24,7 @@ void Exchange::reset() {
     body_in_.reset();
     tried_.clear();
     endpoint_ = nullptr;
-    upstream_ = nullptr;
+    upstream_.reset();
     up_.clear();
     down_.clear();
     up_head_.reset();
@@ -142,7 +142,7 @@ bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
     // What cannot be repeated does not go where the far end may have hung up just now.
     const bool repeatable = http1::row(head_.method).idempotent && request_body_.done();
     while (upstream_ && upstream_->reused() && !repeatable && Services::is_stale(*upstream_)) {
-        worker_.services().release(*upstream_, false);
+        worker_.services().release(std::move(upstream_), false);
         upstream_ = worker_.services().acquire(endpoint, *this, false);
     }
     if (!upstream_) {
@@ -193,7 +193,7 @@ bool Exchange::connected() {
 }
 
 void Exchange::give_up_attempt(bool reusable) {
-    if (upstream_) worker_.services().release(*std::exchange(upstream_, nullptr), reusable);
+    if (upstream_) worker_.services().release(std::move(upstream_), reusable);
     if (endpoint_) worker_.services().request_done(*std::exchange(endpoint_, nullptr));
     up_.clear();
     up_head_.reset();
@@ -220,7 +220,7 @@ void Exchange::attempt_failed(Failure failure) {
     }
     const bool again = failure != Failure::timeout && may_retry(attempt) && worker_.now() < total_deadline_;
     if (again && stale && !endpoint.removed) {
-        worker_.services().release(*std::exchange(upstream_, nullptr), false);
+        worker_.services().release(std::move(upstream_), false);
         --endpoint.in_flight;  // try_endpoint counts it anew
         if (try_endpoint(endpoint, true)) return;
     } else {

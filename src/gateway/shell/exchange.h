@@ -121,7 +121,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     // The way up.
     std::vector<Peer*> tried_;
     Endpoint* endpoint_ = nullptr;
-    UpstreamConnection* upstream_ = nullptr;
+    std::unique_ptr<UpstreamConnection> upstream_;
     std::string upstream_address_;  // for the log, when the endpoint is gone
     Outgoing up_;
     BufferPtr up_head_;

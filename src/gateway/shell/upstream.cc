@@ -30,13 +30,8 @@ int UpstreamConnection::finish_connect() {
     return error;
 }
 
-Services::~Services() {
-    for (auto& [name, service] : services_) {
-        for (auto& endpoint : service->endpoints) {
-            for (UpstreamConnection* connection : endpoint->idle) delete connection;
-        }
-    }
-}
+Endpoint::Endpoint() = default;
+Endpoint::~Endpoint() = default;
 
 Service& Services::get(const std::string& name) {
     std::unique_ptr<Service>& service = services_[name];
@@ -121,10 +116,10 @@ void Services::destroy_if_unused(Endpoint& endpoint) {
     all.erase(std::ranges::find(all, &endpoint, &std::unique_ptr<Endpoint>::get));
 }
 
-UpstreamConnection* Services::acquire(Endpoint& endpoint, Exchange& exchange, bool fresh) {
-    UpstreamConnection* connection = nullptr;
+std::unique_ptr<UpstreamConnection> Services::acquire(Endpoint& endpoint, Exchange& exchange, bool fresh) {
+    std::unique_ptr<UpstreamConnection> connection;
     if (!fresh && !endpoint.idle.empty()) {
-        connection = endpoint.idle.back();
+        connection = std::move(endpoint.idle.back());
         endpoint.idle.pop_back();
         connection->reused_ = true;
     } else {
@@ -134,7 +129,7 @@ UpstreamConnection* Services::acquire(Endpoint& endpoint, Exchange& exchange, bo
     return connection;
 }
 
-UpstreamConnection* Services::connect(Endpoint& endpoint) {
+std::unique_ptr<UpstreamConnection> Services::connect(Endpoint& endpoint) {
     io::Fd fd(::socket(endpoint.socket_address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return nullptr;
     if (endpoint.socket_address.ss_family != AF_UNIX) {
@@ -148,7 +143,7 @@ UpstreamConnection* Services::connect(Endpoint& endpoint) {
     auto connection = std::make_unique<UpstreamConnection>(*this, endpoint, std::move(fd), connected != 0);
     if (connected != 0) connection->socket.not_writable_yet();
     if (!poller_.add(connection->socket.fd(), *connection, Poller::edge)) return nullptr;
-    return connection.release();
+    return connection;
 }
 
 bool Services::is_stale(UpstreamConnection& connection) {
@@ -157,26 +152,28 @@ bool Services::is_stale(UpstreamConnection& connection) {
     return got >= 0 || errno != EAGAIN;
 }
 
-void Services::release(UpstreamConnection& connection, bool reusable) {
-    Endpoint& endpoint = connection.endpoint();
-    connection.exchange = nullptr;
+void Services::release(std::unique_ptr<UpstreamConnection> connection, bool reusable) {
+    Endpoint& endpoint = connection->endpoint();
+    connection->exchange = nullptr;
     const bool room = endpoint.idle.size() < endpoint.service->settings.keepalive;
-    if (reusable && room && !endpoint.removed && !connection.socket.readable()) {
-        endpoint.idle.push_back(&connection);
+    if (reusable && room && !endpoint.removed && !connection->socket.readable()) {
+        endpoint.idle.push_back(std::move(connection));
     } else {
-        close(connection);
+        close(std::move(connection));
     }
 }
 
 void Services::discard_idle(UpstreamConnection& connection) {
     auto& idle = connection.endpoint().idle;
-    idle.erase(std::ranges::find(idle, &connection));
-    close(connection);
+    const auto found = std::ranges::find(idle, &connection, &std::unique_ptr<UpstreamConnection>::get);
+    std::unique_ptr<UpstreamConnection> owned = std::move(*found);
+    idle.erase(found);
+    close(std::move(owned));
 }
 
-void Services::close(UpstreamConnection& connection) {
-    connection.socket.close();
-    poller_.retire(std::unique_ptr<Pollable>(&connection));
+void Services::close(std::unique_ptr<UpstreamConnection> connection) {
+    connection->socket.close();
+    poller_.retire(std::move(connection));
 }
 
 void Services::request_done(Endpoint& endpoint) {

@@ -22,13 +22,16 @@ class Services;
 
 // An address of a service. It outlives its place in the table until its last request is done.
 struct Endpoint : Peer {
+    Endpoint();
+    ~Endpoint();
+
     Service* service = nullptr;
     std::string address;
     sockaddr_storage socket_address{};
     socklen_t socket_address_size = 0;
     bool removed = false;
-    std::uint64_t removed_by = 0;           // the version of the table that dropped it
-    std::vector<UpstreamConnection*> idle;  // the last one used is used first
+    std::uint64_t removed_by = 0;                           // the version of the table that dropped it
+    std::vector<std::unique_ptr<UpstreamConnection>> idle;  // the last one used is used first
 };
 
 struct Service {
@@ -80,7 +83,6 @@ class Services {
 
     Services(Poller& poller, Metrics& metrics, Observer& observer)
         : poller_(poller), metrics_(metrics), observer_(observer) {}
-    ~Services();
 
     // A service is there from the first time it is named, with or without endpoints.
     Service& get(const std::string& name);
@@ -90,11 +92,11 @@ class Services {
     void set_endpoints(const Table& table, std::uint64_t version);
 
     // An idle connection (unless `fresh`), or a new one that may still be connecting. Null: refused at once.
-    UpstreamConnection* acquire(Endpoint& endpoint, Exchange& exchange, bool fresh);
+    std::unique_ptr<UpstreamConnection> acquire(Endpoint& endpoint, Exchange& exchange, bool fresh);
     static bool is_stale(UpstreamConnection& connection);  // the peer closed it or sent what nobody asked for
 
     // The exchange is done with it: back to the pool, or closed.
-    void release(UpstreamConnection& connection, bool reusable);
+    void release(std::unique_ptr<UpstreamConnection> connection, bool reusable);
     void discard_idle(UpstreamConnection& connection);
 
     // The request counted in endpoint.in_flight is over.
@@ -103,8 +105,8 @@ class Services {
   private:
     void remove_endpoint(Endpoint& endpoint, std::uint64_t version);
     void destroy_if_unused(Endpoint& endpoint);
-    void close(UpstreamConnection& connection);
-    UpstreamConnection* connect(Endpoint& endpoint);
+    void close(std::unique_ptr<UpstreamConnection> connection);
+    std::unique_ptr<UpstreamConnection> connect(Endpoint& endpoint);
 
     Poller& poller_;
     Metrics& metrics_;

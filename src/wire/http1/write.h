@@ -23,7 +23,7 @@ class SpanWriter {
             overflowed_ = true;
             return *this;
         }
-        std::memcpy(at_, data, size);
+        if (size > 0) std::memcpy(at_, data, size);  // an empty view may point nowhere
         at_ += size;
         return *this;
     }
