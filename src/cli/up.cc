@@ -242,8 +242,11 @@ void Up::on_line(std::string line) {
         return;
     }
     const std::size_t bar = line.find(" | ");
-    const bool prefixed = bar != std::string::npos && line.substr(0, bar).find(' ') == std::string::npos;
-    if (prefixed) line = paint_name(line.substr(0, bar)) + paint(Colour::faint, " | ") + line.substr(bar + 3);
+    const std::size_t label = line.find(' ');  // the supervisor pads names to one width
+    if (bar != std::string::npos && line.find_first_not_of(' ', label) == bar + 1) {
+        line = paint_name(line.substr(0, label)) + line.substr(label, bar - label) +
+               paint(Colour::faint, " | ") + line.substr(bar + 3);
+    }
     print(line + "\n");
 }
 

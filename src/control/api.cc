@@ -19,6 +19,7 @@ static constexpr Duration command_timeout = seconds(10);
 static constexpr Duration log_poll_interval = milliseconds(100);
 static constexpr std::size_t failure_lines = 15;  // of a failed instance's log, sent along
 static constexpr const char* log_folder = "logs";
+static constexpr const char* stands_still = "it did not get ready in time";
 
 void Api::add_routes(rpc::Server& server) {
     using Member = Answer (Api::*)(rpc::Request);
@@ -170,7 +171,19 @@ Api::Answer Api::scale(rpc::Request request) {
 Api::Answer Api::apply_wanted(Wanted wanted, bool force) {
     Result<Outcome> outcome = co_await applier_.apply(std::move(wanted), force);
     if (!outcome) co_return rpc::error(outcome.error());
+    co_await retry_failed(outcome->before);
     co_return follow(std::move(*outcome));
+}
+
+// Whoever applies has mostly just corrected what failed: it is not left waiting for its slow retry.
+Task<void> Api::retry_failed(Json processes) {
+    for (const Json& row : processes) {
+        if (row.value("state", "") != "backoff" || row.value("kind", "") == "platform") continue;
+        Json which{{"name", row["name"]}, {"instance", row["instance"]}};
+        // It may be gone with the change; then there is nothing to retry.
+        [[maybe_unused]] Result<> told =
+            co_await supervisor_.command("restart", std::move(which), command_timeout);
+    }
 }
 
 // The answer to an accepted change: its progress, line by line.
@@ -222,32 +235,32 @@ static Duration patience(const supervisor::Desired& desired) {
     return longest * 2 + seconds(10);
 }
 
-// Sends what happens until all is as wanted (true), something failed, nothing moves any more or the client
-// left.
+// Sends what happens until all is as wanted (true); until something failed and the rest has settled, nothing
+// moves any more or the client left (false).
 Task<bool> Api::watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress) {
     const Duration limit = patience(applier_.current()->compiled.supervisor);
     Time deadline = io::now() + limit;
     while (!out->gone()) {
         const std::uint64_t seen = supervisor_.revision();
-        for (Json& event : progress->on(supervisor_.processes(), io::now())) {
-            deadline = io::now() + limit;
+        std::vector<Json> events = progress->on(supervisor_.processes(), io::now());
+        for (const Progress::Failure& failure : progress->take_failures())
+            events.push_back(failure_json(failure));
+        if (!events.empty()) deadline = io::now() + limit;
+        if (io::now() > deadline) {
+            events.push_back({{"event", "failed"}, {"message", stands_still}, {"log", progress->missing()}});
+        }
+        for (Json& event : events) {
             Result<> sent = co_await out->send(std::move(event));
             if (!sent) co_return false;
         }
-        if (progress->done() && parts_.all_told()) co_return true;
-        std::optional<Json> end;
-        if (progress->failure()) end = failure_json(*progress->failure());
-        if (!end && io::now() > deadline) {
-            end = Json{{"event", "failed"},
-                       {"message", "it did not get ready in time"},
-                       {"log", progress->missing()}};
-        }
-        if (end) {
-            [[maybe_unused]] Result<> sent = co_await out->send(std::move(*end));
-            co_return false;
+        if (io::now() > deadline) co_return false;
+        const bool settled = progress->done() || (progress->failed() && progress->settled());
+        if (settled && parts_.all_told()) {
+            const bool follows = co_await parts_.gateway_follows();
+            if (follows) co_return progress->done();
         }
         // Short while only a part has still to be told: that does not show in the table.
-        const Duration pause = progress->done() ? milliseconds(5) : milliseconds(500);
+        const Duration pause = settled ? milliseconds(2) : milliseconds(500);
         [[maybe_unused]] const bool moved = co_await supervisor_.changed(seen, io::now() + pause);
     }
     co_return false;

@@ -40,6 +40,7 @@ class Api {
 
     Task<Result<Json>> ask_broker(std::string method, std::string target);
     Answer apply_wanted(Wanted wanted, bool force);
+    Task<void> retry_failed(Json processes);
     rpc::Response follow(Outcome outcome);
     Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome);
     Task<bool> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress);

@@ -1,5 +1,7 @@
 #include "control/parts.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "io/clock.h"
 
@@ -65,6 +67,21 @@ Task<bool> Parts::tell(std::string name) {
         log::warning("{} could not be told of its configuration: {}", name, told.error().text());
     }
     co_return told.has_value();
+}
+
+Task<bool> Parts::gateway_follows() {
+    rpc::Client gateway = Parts::gateway();
+    Result<Json> status = co_await gateway.request("GET", "/status", nullptr, answer_timeout);
+    if (!status) co_return false;
+    const Json known = status->value("services", Json::object());
+    for (const Json& row : supervisor_.processes()) {
+        const bool serves = row.value("kind", "") == "service" && row.value("state", "") == "ready";
+        if (!serves || !row.contains("port")) continue;
+        const std::string endpoint = "127.0.0.1:" + row["port"].dump();
+        const Json endpoints = known.value(row.value("name", ""), Json::array());
+        if (std::ranges::find(endpoints, Json(endpoint)) == endpoints.end()) co_return false;
+    }
+    co_return true;
 }
 
 Task<void> Parts::keep_told() {

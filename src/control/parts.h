@@ -33,6 +33,9 @@ class Parts {
     // Whether every part that runs knows the configuration in force.
     bool all_told() const;
 
+    // Whether the gateway sends requests to every service instance that the table calls ready.
+    Task<bool> gateway_follows();
+
     static rpc::Client gateway() { return rpc::Client("unix:run/gateway.sock"); }
     static rpc::Client broker() { return rpc::Client("unix:run/broker.sock"); }
 

@@ -89,38 +89,45 @@ void Progress::look_at(const Json& row, Time now, std::vector<Json>& events) {
 void Progress::judge(const Json& row, Time now) {
     const auto program =
         std::ranges::find(wanted_.programs, row.value("name", ""), &supervisor::Program::name);
-    if (program == wanted_.programs.end() || failure_) return;
+    if (program == wanted_.programs.end() || failed_.contains(label_of(row))) return;
     const std::uint32_t restarts = row.value("restarts", 0u);
     const auto counted = restarts_at_start_.find(label_of(row));
     // A unit that replaces another counts its restarts from zero.
     const std::uint32_t before =
         counted == restarts_at_start_.end() || counted->second > restarts ? 0 : counted->second;
     const bool in_backoff = row.value("state", "") == "backoff";
-    const bool gave_up_speed = in_backoff && (restarts - before >= program->startretries || before > 0);
+    const bool gave_up_speed = in_backoff && restarts - before >= program->startretries;
     const bool too_slow =
         restarts > before && now - began_ > program->start_timeout && row.value("state", "") != "ready";
     if (gave_up_speed || too_slow) {
-        failure_ = Failure{program->name, row.value("instance", 1u), reason_of(row)};
+        failed_.insert(label_of(row));
+        failures_.push_back({program->name, row.value("instance", 1u), reason_of(row)});
     }
 }
 
 // A row that is there although nobody asked for it is on its way out: it is waited for as well.
 void Progress::count(const Json& processes) {
     missing_.clear();
-    std::map<std::string, std::uint32_t> ready;
+    settled_ = true;
+    std::map<std::string, std::uint32_t> ready, ready_or_hopeless;
     for (const Json& row : processes) {
         const std::string state = row.value("state", "");
         const std::string name = row.value("name", "");
         if (state == "ready" && !old_pids_.contains(pid_of(row))) {
             ++ready[name];
+            ++ready_or_hopeless[name];
         } else {
             missing_.push_back(fmt::format("{} is {}", label_of(row), state));
+            const bool hopeless = failed_.contains(label_of(row)) || state == "waiting";
+            settled_ = settled_ && hopeless && !old_pids_.contains(pid_of(row));
+            ++ready_or_hopeless[name];
         }
     }
     std::map<std::string, std::uint32_t> wanted{{"gateway", 1}, {"control", 1}};
     if (wanted_.embedded_broker) wanted["broker"] = 1;
     for (const supervisor::Program& program : wanted_.programs) wanted[program.name] = program.instances;
     for (const auto& [name, instances] : wanted) {
+        settled_ = settled_ && ready_or_hopeless[name] >= instances;
         if (ready[name] != instances) {
             missing_.push_back(fmt::format("{} has {} of {} ready", name, ready[name], instances));
         }

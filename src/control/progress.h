@@ -1,15 +1,16 @@
 // How far what runs is from what was asked for: fed with the supervisor's tables, says what happened and when
 // it is over. Pure.
 //
-// It is over when every program has exactly its instances, all ready, none of them a process from before that
-// was to be replaced, and the platform's own parts are ready; or when an instance failed: it died more often
-// than its startretries, or was not ready within start_timeout.
+// It is done when every program has exactly its instances, all ready, none of them a process from before that
+// was to be replaced, and the platform's own parts are ready. An instance has failed when it died more often
+// than its startretries, or was not ready within start_timeout; then the rest is still waited for until it
+// has settled: each ready, failed, or waiting for what failed.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -35,7 +36,11 @@ class Progress {
     std::vector<Json> on(const Json& processes, Time now);
 
     bool done() const { return done_; }
-    const std::optional<Failure>& failure() const { return failure_; }
+    bool failed() const { return !failed_.empty(); }
+    bool settled() const { return settled_; }
+
+    // The failures since the last call; each instance fails once.
+    std::vector<Failure> take_failures() { return std::exchange(failures_, {}); }
 
     // What is not as asked for yet, for people: "cart.1 is starting".
     std::vector<std::string> missing() const { return missing_; }
@@ -62,8 +67,9 @@ class Progress {
     std::map<std::string, Seen> seen_;  // by "name.instance"
     std::map<std::string, std::uint32_t> restarts_at_start_;
     std::vector<std::string> missing_;
-    std::optional<Failure> failure_;
-    bool done_ = false;
+    std::vector<Failure> failures_;
+    std::set<std::string> failed_;  // "name.instance"
+    bool done_ = false, settled_ = false;
 };
 
 }  // namespace havn::control

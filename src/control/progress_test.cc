@@ -90,19 +90,44 @@ TEST(Progress, tells_each_change_once_and_each_death_with_its_reason) {
     ASSERT_EQ(events.size(), 2u);
     EXPECT_EQ(events[1]["event"], "problem");
     EXPECT_EQ(events[1]["message"], "it ended with exit 1");
-    EXPECT_FALSE(progress.failure());
+    EXPECT_FALSE(progress.failed());
 }
 
-TEST(Progress, backoff_after_the_quick_retries_is_the_failure) {
+TEST(Progress, backoff_after_the_quick_retries_is_a_failure_and_is_told_once) {
     Progress progress(desired({program("web")}), Json::array(), {}, start);
     progress.on(table({row("web", 1, "backoff", 0, 1)}), start);
-    EXPECT_FALSE(progress.failure());
+    EXPECT_FALSE(progress.failed());
     Json last = row("web", 1, "backoff", 0, 3);
     last["exit"] = "exit 127";
     progress.on(table({last}), start);
-    ASSERT_TRUE(progress.failure());
-    EXPECT_EQ(progress.failure()->name, "web");
-    EXPECT_EQ(progress.failure()->reason, "it ended with exit 127");
+    EXPECT_TRUE(progress.failed());
+    const std::vector<Progress::Failure> failures = progress.take_failures();
+    ASSERT_EQ(failures.size(), 1u);
+    EXPECT_EQ(failures[0].name, "web");
+    EXPECT_EQ(failures[0].reason, "it ended with exit 127");
+    progress.on(table({last}), start);
+    EXPECT_TRUE(progress.take_failures().empty());
+}
+
+TEST(Progress, lives_before_the_change_do_not_count_against_it) {
+    const Json before = table({row("web", 1, "backoff", 0, 9)});
+    Progress progress(desired({program("web")}), before, {}, start);
+    progress.on(before, start);
+    progress.on(table({row("web", 1, "backoff", 0, 11)}), start);
+    EXPECT_FALSE(progress.failed());
+    progress.on(table({row("web", 1, "backoff", 0, 12)}), start);
+    EXPECT_TRUE(progress.failed());
+}
+
+TEST(Progress, after_a_failure_the_others_are_waited_for_until_they_settle) {
+    Progress progress(desired({program("web"), program("cart"), program("front")}), Json::array(), {}, start);
+    const Json failing = row("web", 1, "backoff", 0, 3), waiting = row("front", 1, "waiting", 0);
+    progress.on(table({failing, row("cart", 1, "starting", 20), waiting}), start);
+    EXPECT_TRUE(progress.failed());
+    EXPECT_FALSE(progress.settled());
+    progress.on(table({failing, row("cart", 1, "ready", 20), waiting}), start);
+    EXPECT_TRUE(progress.settled());
+    EXPECT_FALSE(progress.done());
 }
 
 TEST(Progress, a_program_that_was_restarted_for_not_getting_ready_in_time_has_failed) {
@@ -111,8 +136,9 @@ TEST(Progress, a_program_that_was_restarted_for_not_getting_ready_in_time_has_fa
     Json again = row("web", 1, "starting", 11, 1);
     again["error"] = "not ready within 30 s";
     progress.on(table({again}), start + seconds(31));
-    ASSERT_TRUE(progress.failure());
-    EXPECT_EQ(progress.failure()->reason, "not ready within 30 s");
+    const std::vector<Progress::Failure> failures = progress.take_failures();
+    ASSERT_EQ(failures.size(), 1u);
+    EXPECT_EQ(failures[0].reason, "not ready within 30 s");
 }
 
 TEST(Progress, the_end_of_what_was_to_go_is_no_problem) {

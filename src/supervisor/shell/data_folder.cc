@@ -27,7 +27,8 @@ Result<> make_one(const Folder& folder, const Account& parts) {
     const uid_t owner = folder.shared ? ::geteuid() : parts.uid;
     if (::fchown(opened->get(), owner, parts.gid) != 0)
         return fail_errno(std::string("chown ") + folder.path);
-    const mode_t mode = folder.shared ? 01771 : 0750;
+    // Set-group-id: control reads the logs, which we write, through their group.
+    const mode_t mode = folder.shared ? 03771 : 0750;
     if (::fchmod(opened->get(), mode) != 0) return fail_errno(std::string("chmod ") + folder.path);
     return {};
 }
