@@ -70,9 +70,11 @@ class Conversation {
     }
 
   private:
-    // Nobody was there to take the request, so it can be made again.
+    // Nobody took the request, or one that changes nothing was lost with control: it can be made again.
     Task<bool> worth_repeating(Error error, Time deadline) {
-        const bool absent = error.kind == Error::Kind::unavailable && error.message.starts_with("connect to");
+        const bool refused = error.message.starts_with("connect to");
+        const bool lost = call_.method == "GET" && error.message.ends_with(": no answer");
+        const bool absent = error.kind == Error::Kind::unavailable && (refused || lost);
         if (!absent || io::now() > deadline || !again_()) co_return false;
         co_await io::sleep_for(retry_pause);
         co_return true;
