@@ -175,7 +175,8 @@ def test_thirty_orders_at_once_get_thirty_invoices(shop):
 def test_a_customer_clicks_through_the_page(shop):
     with Browser() as browser:
         browser.open(f"http://{shop.gateway}/")
-        browser.wait("document.querySelectorAll('.card').length === 6")
+        browser.wait("document.readyState === 'complete' && location.protocol === 'http:'")
+        assert browser.run("document.querySelectorAll('.card').length") == 6
         browser.run("document.querySelector('#login button').click()")
         browser.wait("!document.getElementById('customer').hidden")
         browser.run("document.querySelector('[data-add=mug]').click()")
