@@ -2,15 +2,16 @@
 
 wrk keeps 64 and 512 connections busy. CPU per request counts all processes of the gateway and nothing else. Every
 gateway but the forwarder writes an access log and sets X-Real-IP, X-Forwarded-For, X-Forwarded-Proto and
-X-Forwarded-Host. nginx keeps 64 idle upstream connections per worker, as in its manual and as Havn does by itself;
-at 512 connections it runs once more with room for all of them ("nginx-512"), which is kinder to it.
+X-Forwarded-Host. nginx and Havn keep 64 idle upstream connections per worker, as in nginx's manual; at 512
+connections both run once more with room for all of them ("nginx-512", "havn-512").
 
-Memory per idle connection is what the gateway's processes grow by (PSS) when 4000 clients have asked once and stay.
+Memory per idle connection is what the gateway's processes grow by (anonymous memory) when 4000 clients have asked once and stay.
 """
 
 import re
 import socket
 import subprocess
+import time
 
 from harness import (CORES, Havn, Process, cpu_seconds, free_port, medians, memory, package_version, program, ratio, save,
                      scratch, serves_http, table, turns, wait_for)
@@ -88,7 +89,8 @@ listen = ["127.0.0.1:{port}"]
 [broker]
 listen = ["127.0.0.1:{amqp}"]
 [service.upstream]
-command = "sh {folder}/upstream.sh"
+command = "sh {folder}/upstream.sh {folder}/of-{name}.conf"
+keepalive = {keepalive}
 [route."/"]
 service = "upstream"
 """
@@ -135,12 +137,13 @@ def peers(folder, upstream, skip):
     path, port = configured("haproxy", HAPROXY)
     found.append((Peer("haproxy", folder, ["haproxy", "-f", path]), port))
     if "havn" not in skip:
-        port = free_port()
-        (folder / "upstream.sh").write_text(
-            f'sed "s/UPSTREAM_PORT/$PORT/" {folder}/template.conf >{folder}/of-havn.conf\n'
-            f"exec nginx -c {folder}/of-havn.conf\n")
+        (folder / "upstream.sh").write_text(f'sed "s/UPSTREAM_PORT/$PORT/" {folder}/template.conf >$1\nexec nginx -c $1\n')
         upstream_configuration(folder, "template", "UPSTREAM_PORT")
-        found.append((Havn(folder, HAVN.format(port=port, amqp=free_port(), folder=folder)), port))
+        for name, keepalive, connections in (("havn", 64, CONNECTIONS), ("havn-512", 512, (512,))):
+            port = free_port()
+            manifest = HAVN.format(port=port, amqp=free_port(), folder=folder, name=name, keepalive=keepalive)
+            found.append((Havn(folder, manifest, name), port))
+            found[-1][0].connections = connections
     return [pair for pair in found if pair[0].name not in skip]
 
 
@@ -166,7 +169,8 @@ def wrk(port, connections, seconds):
 
 def idle_bytes(peer, port):
     """Bytes of memory one more connection costs that has been used once and is silent."""
-    before, links = memory(peer.pids())["pss_mb"], []
+    time.sleep(1)    # what the start needed has been given back by now
+    before, links = memory(peer.pids())["anonymous_mb"], []
     try:
         for _ in range(IDLE):
             link = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -174,7 +178,7 @@ def idle_bytes(peer, port):
             link.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
             if not link.recv(4096).startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(f"{peer.name} did not answer connection {len(links)}")
-        return (memory(peer.pids())["pss_mb"] - before) * 1e6 / IDLE
+        return (memory(peer.pids())["anonymous_mb"] - before) * 1e6 / IDLE
     finally:
         for link in links:
             link.close()
@@ -188,7 +192,7 @@ def measure(peer, port, idle):
         turn = {}
         if peer.name not in idle and peer.name in ("nginx", "haproxy", "havn"):
             idle[peer.name] = round(idle_bytes(peer, port))
-        for connections in getattr(peer, "connections", CONNECTIONS):
+        for connections in peer.connections:
             wrk(port, connections, WARM_UP)
             pids = peer.pids()
             before = cpu_seconds(pids)

@@ -20,13 +20,18 @@ def row(what, unit, others, ours, best=min):
 
 def gateway(result):
     for connections, found in result["connections"].items():
-        if "havn" not in found:
-            return
-        for key, what, unit, best in (("cpu_us_per_request", "CPU per proxied request", "µs", min),
-                                      ("requests_per_second", "requests", "per second", max),
-                                      ("p99_us", "99th percentile", "µs", min)):
-            others = [(name, one["median"][key]) for name, one in found.items() if name not in ("havn", "forwarder")]
-            yield row(f"{what}, {connections} connections", unit, others, found["havn"]["median"][key], best)
+        yield from gateway_rows(f"{connections} connections", found, "havn", ("nginx", "haproxy"))
+        yield from gateway_rows(f"{connections} connections, room for all", found, "havn-512", ("nginx-512", "haproxy"))
+
+
+def gateway_rows(where, found, ours, peers):
+    if ours not in found:
+        return
+    for key, what, unit, best in (("cpu_us_per_request", "CPU per proxied request", "µs", min),
+                                  ("requests_per_second", "requests", "per second", max),
+                                  ("p99_us", "99th percentile", "µs", min)):
+        others = [(name, found[name]["median"][key]) for name in peers if name in found]
+        yield row(f"{what}, {where}", unit, others, found[ours]["median"][key], best)
 
 
 def queue(result):

@@ -137,15 +137,15 @@ def cpu_seconds(pids):
 
 
 def memory(pids):
-    """Resident and proportional memory of processes together, in megabytes (10^6 bytes)."""
-    total = {"rss_mb": 0.0, "pss_mb": 0.0}
+    """Resident, proportional and anonymous memory of processes together, in megabytes (10^6 bytes)."""
+    total = {"rss_mb": 0.0, "pss_mb": 0.0, "anonymous_mb": 0.0}
     for pid in pids:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                key = {"Rss:": "rss_mb", "Pss:": "pss_mb"}.get(line.split()[0])
+                key = {"Rss:": "rss_mb", "Pss:": "pss_mb", "Anonymous:": "anonymous_mb"}.get(line.split()[0])
                 if key:
                     total[key] += int(line.split()[1]) * 1024 / 1e6
-    return {key: round(value, 1) for key, value in total.items()}
+    return {key: round(value, 3) for key, value in total.items()}
 
 
 # ---- Havn ----------------------------------------------------------------------------------------------------------
@@ -153,10 +153,8 @@ def memory(pids):
 class Havn:
     """The real binary in a project folder of its own, started with `havn up -d`."""
 
-    name = "havn"
-
-    def __init__(self, folder, manifest):
-        self.folder = folder / "havn"
+    def __init__(self, folder, manifest, name="havn"):
+        self.name, self.folder = name, folder / name
         self.folder.mkdir()
         self.binary = self.folder / "bin-havn"    # a copy, so that its processes are told from any other Havn's
         shutil.copy2(os.environ.get("HAVN_BINARY", BUILD / "havn"), self.binary)
