@@ -53,7 +53,7 @@ static int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
 
 int run(int argc, char** argv) {
     const std::string_view verb = argc > 1 ? argv[1] : "";
-    ::prctl(PR_SET_NAME, "havn");   // executed through a descriptor, the name would be the descriptor's number
+    ::prctl(PR_SET_NAME, "havn");  // executed through a descriptor, the name would be its number
     if (verb == "keeper" || verb == "supervisor") return run_root(verb, argc, argv);
     if (verb == "control") return control::run();
     if (verb == "gateway") return run_part(verb, gateway::run);

@@ -88,8 +88,8 @@ service = "web"
 )";
 
 static constexpr const char* with_procfile = R"(
-# The commands stand in the Procfile: `web` answers at "/", every other entry is a worker. What is said here about
-# one of them adds to it:
+# The commands stand in the Procfile: `web` answers at "/", every other entry is a worker. What is said
+# here about one of them adds to it:
 #
 # [service.web]
 # instances = 2
