@@ -50,9 +50,9 @@ def supervisor(result):
               result["restart"]["havn"]["median_ms"])
     yield row("cold start to serving", "ms", [("rabbitmq", result["cold_start_seconds"]["rabbitmq"] * 1000)],
               result["cold_start_seconds"]["havn, HTTP and AMQP"] * 1000)
-    yield row("memory, all processes idle (PSS)", "MB",
-              [("RabbitMQ + nginx + supervisord", result["memory"]["these together"]["pss_mb"])],
-              result["memory"]["havn"]["pss_mb"])
+    yield row("memory, all processes idle (RSS, summed)", "MB",
+              [("RabbitMQ + nginx + supervisord", result["memory"]["these together"]["rss_mb"])],
+              result["memory"]["havn"]["rss_mb"])
 
 
 def markdown():
