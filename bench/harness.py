@@ -167,7 +167,11 @@ class Havn:
         return done.stdout
 
     def start(self):
-        self.run("up", "-d")
+        try:
+            self.run("up", "-d")
+        except BaseException:
+            self.stop()    # a start that failed half-way leaves nothing either
+            raise
 
     def pids(self):
         """The platform's own processes, without the instances it runs."""
