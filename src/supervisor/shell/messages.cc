@@ -32,9 +32,9 @@ io::Task<void> SupervisorProcess::receive(SupervisorProcess* self, UnitId unit, 
         self->on_message(unit, message->body);
         self->perform();
     }
-    // A part without its link is of no use; mostly it is dead already.
+    // A part without its link is of no use; mostly it is dead already, or ends as it was told to.
     const Unit* owner = self->fleet_.find(unit);
-    if (owner && owner->pid == pid) ::kill(pid, SIGKILL);
+    if (owner && owner->pid == pid && owner->state != State::stopping) ::kill(pid, SIGKILL);
 }
 
 static std::string text_of(const Json& message, const char* key) {
