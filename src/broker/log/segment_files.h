@@ -1,5 +1,6 @@
 // Where segment files come from and go to. A file whose blocks have been written before takes a sync at half
-// the cost (docs/decisions/broker-log.md): so one spare, zeroed or left over from a removed segment, is kept ready.
+// the cost (docs/decisions/0002-broker-log.md): so one spare, zeroed or left over from a removed segment, is
+// kept ready.
 //
 // create() and discard() are called by one thread; the spare is prepared by another, which is this class's
 // own.

@@ -40,8 +40,8 @@ class Storage {
     virtual std::string path(const std::string& name) const = 0;  // for messages
 };
 
-// A folder of the real file system; made if it is not there. Locked: two brokers in one folder would destroy the log;
-// Error::conflict says that another process has it.
+// A folder of the real file system; made if it is not there. Locked: two brokers in one folder would destroy
+// the log; Error::conflict says that another process has it.
 Result<std::unique_ptr<Storage>> open_storage(const std::string& folder);
 
 }  // namespace havn::broker

@@ -120,7 +120,7 @@ void Server::serve_touched(Time now) {
 void Server::note_waiting(const ConnectionPtr& connection) {
     const LogPosition position = connection->session().waits_for();
     if (position == 0) return;
-    if (position <= log_.durable()) {   // nothing will be written on its account
+    if (position <= log_.durable()) {  // nothing will be written on its account
         connection->session().on_durable(log_.durable());
         return touch(*connection);
     }

@@ -2,7 +2,7 @@
 //
 // A socket is registered once, edge-triggered: on_ready() tells what changed, and its owner remembers it
 // until a read or write says "would block". (Asio's waits cost a system call each;
-// docs/decisions/gateway-data-path.md.)
+// docs/decisions/0001-gateway-data-path.md.)
 #pragma once
 
 #include <sys/epoll.h>
