@@ -1,5 +1,7 @@
 #include "manifest/amqp_url.h"
 
+#include <arpa/inet.h>
+
 #include <charconv>
 #include <optional>
 
@@ -51,6 +53,14 @@ Result<> read_credentials(std::string_view text, AmqpUrl& url) {
     return {};
 }
 
+// Names are not looked up: the gateway's data path never waits for a resolver.
+bool is_ip_address(std::string host) {
+    in6_addr address;
+    if (host.starts_with('[') && host.ends_with(']'))
+        return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &address) == 1;
+    return host == "localhost" || inet_pton(AF_INET, host.c_str(), &address) == 1;
+}
+
 Result<> read_host(std::string_view text, AmqpUrl& url) {
     const auto bracket = text.starts_with('[') ? text.find(']') : 0;
     if (bracket == text.npos) return bad("[ without ]");
@@ -58,6 +68,7 @@ Result<> read_host(std::string_view text, AmqpUrl& url) {
     url.host = text.substr(0, colon);
     const auto odd = url.host.find_first_of(" \t\"'<>\\%@");
     if (url.host.empty() || odd != url.host.npos) return bad("it has no host");
+    if (!is_ip_address(url.host)) return bad("the host must be an IP address or localhost, not a name");
     if (colon == text.npos) return {};
     const auto digits = text.substr(colon + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
