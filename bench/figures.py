@@ -15,7 +15,9 @@ def row(what, unit, others, ours, best=min):
     name, value = best(others, key=lambda pair: pair[1])
     listed = " · ".join(f"{name} {value:,.{0 if value >= 100 else 1}f}" for name, value in others)
     shown = f"{ours:,.{0 if ours >= 100 else 1}f}"
-    return f"| {what} ({unit}) | {listed} | {shown} | {ours / value:.2f} × {name} |"
+    ratio = ours / value
+    times = f"{ratio:.2f}" if ratio >= 0.1 else f"1/{1 / ratio:.0f}"
+    return f"| {what} ({unit}) | {listed} | {shown} | {times} × {name} |"
 
 
 def gateway(result):
