@@ -96,7 +96,11 @@ class Gateway:
         self.link.send({"type": "listeners", "listeners": entries}, [s.fileno() for _, s in self.listeners])
 
     def set_endpoints(self, services):
+        """Addresses by service: those of instance 1, 2, …; None where an instance is not ready."""
         self.version += 1
+        services = {name: [{"address": address, "instance": instance}
+                           for instance, address in enumerate(addresses, 1) if address]
+                    for name, addresses in services.items()}
         self.link.send({"type": "endpoints", "version": self.version, "services": services})
         if any(True for m in self.link.messages if m["type"] == "ready"):
             self.link.wait({"type": "applied", "version": self.version})

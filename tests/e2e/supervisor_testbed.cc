@@ -54,7 +54,7 @@ class Part {
             for (const Json& endpoint : old) {
                 const Json now = services.value(name, Json::array());
                 if (std::find(now.begin(), now.end(), endpoint) != now.end()) continue;
-                link_.send({{"type", "drained"}, {"endpoint", endpoint}});
+                link_.send({{"type", "drained"}, {"endpoint", endpoint.at("address")}});
             }
         }
         services_ = services;

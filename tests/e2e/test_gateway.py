@@ -465,6 +465,19 @@ def test_routes_and_methods(havn, echo):
         assert wait_for(lambda: gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").status == 404)
 
 
+def test_a_weight_belongs_to_its_instance_whichever_others_are_ready(havn):
+    def named(letter):
+        def serve(client, stream):
+            while read_head(stream):
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + letter)
+        return serve
+    with Upstream(named(b"2")) as second, Upstream(named(b"3")) as third:
+        weighted = config([{"path": "/", "service": "web"}], {"web": {"weights": [7, 1, 3]}})
+        with Gateway(weighted, {"web": [None, second.address, third.address]}) as gateway:
+            bodies = [gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").body for _ in range(8)]
+            assert (bodies.count(b"2"), bodies.count(b"3")) == (2, 6)
+
+
 def test_a_service_listener_forwards_everything_to_its_service(havn, echo):
     with Gateway(config([{"path": "/", "service": "other"}], {"web": {}}), {"web": [echo.address]},
                  services=["web"]) as gateway:

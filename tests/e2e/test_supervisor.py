@@ -207,10 +207,11 @@ def test_a_killed_supervisor_is_followed_by_one_that_adopts_everything(bed):
 
 
 def test_what_is_printed_while_there_is_no_supervisor_is_kept(bed):
-    bed.program("job", "sh -c 'trap \"echo from the gap; touch printed\" USR1; while :; do sleep 0.05; done'", kind="worker",
-                startsecs_ms=0)
+    bed.program("job", "sh -c 'trap \"echo from the gap; touch printed\" USR1; touch armed; "
+                "while :; do sleep 0.05; done'", kind="worker", startsecs_ms=0)
     bed.start()
     bed.apply()
+    wait_for((bed.app / "armed").exists)
     pids = bed.pids()
     os.kill(pids["keeper", 1], signal.SIGSTOP)   # no new supervisor until it goes on
     kill(pids["supervisor", 1])

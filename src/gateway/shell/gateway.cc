@@ -77,8 +77,33 @@ class Gateway {
 
 std::set<std::string> addresses(const Services::Table& table) {
     std::set<std::string> all;
-    for (const auto& [service, list] : table) all.insert(list.begin(), list.end());
+    for (const auto& [service, entries] : table) {
+        for (const Services::Entry& entry : entries) all.insert(entry.address);
+    }
     return all;
+}
+
+// Throws Json::exception for what is not such a table.
+Services::Table table_from_json(const Json& json) {
+    Services::Table table;
+    for (const auto& [service, list] : json.items()) {
+        std::vector<Services::Entry>& entries = table[service];
+        for (const Json& entry : list) {
+            const auto instance = std::max(entry.at("instance").get<std::uint32_t>(), 1u);
+            entries.push_back({entry.at("address").get<std::string>(), instance});
+        }
+    }
+    return table;
+}
+
+// Addresses by service.
+Json to_json(const Services::Table& table) {
+    Json json = Json::object();
+    for (const auto& [service, entries] : table) {
+        Json& list = json[service] = Json::array();
+        for (const Services::Entry& entry : entries) list.push_back(entry.address);
+    }
+    return json;
 }
 
 Result<> Gateway::run() {
@@ -201,7 +226,7 @@ void Gateway::start_threads(std::size_t count) {
 Result<> Gateway::take_endpoints(const Json& body) {
     Services::Table table;
     try {
-        table = body.at("services").get<Services::Table>();
+        table = table_from_json(body.at("services"));
         version_ = body.at("version").get<std::uint64_t>();
     } catch (const Json::exception& error) {
         return fail(Error::Kind::invalid, std::string("endpoints: ") + error.what());
@@ -297,7 +322,7 @@ io::Task<rpc::Response> Gateway::get_status(rpc::Request) {
                          {"connections", connections},
                          {"requests_in_flight", requests},
                          {"endpoints_version", version_},
-                         {"services", endpoints_}});
+                         {"services", to_json(endpoints_)}});
 }
 
 io::Task<rpc::Response> Gateway::get_metrics(rpc::Request) {

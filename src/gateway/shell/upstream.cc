@@ -44,8 +44,10 @@ Service& Services::get(const std::string& name) {
 }
 
 static void apply_weights(Service& service) {
-    for (std::size_t i = 0; i < service.peers.size(); ++i) {
-        service.peers[i]->weight = i < service.settings.weights.size() ? service.settings.weights[i] : 1;
+    const std::vector<std::uint32_t>& weights = service.settings.weights;
+    for (Peer* peer : service.peers) {
+        const std::uint32_t instance = static_cast<Endpoint*>(peer)->instance;
+        peer->weight = instance <= weights.size() ? weights[instance - 1] : 1;
     }
 }
 
@@ -72,19 +74,19 @@ static std::unique_ptr<Endpoint> make_endpoint(Service& service, const std::stri
 }
 
 void Services::set_endpoints(const Table& table, std::uint64_t version) {
-    for (const auto& [name, addresses] : table) get(name);
+    for (const auto& [name, entries] : table) get(name);
     for (auto& [name, service] : services_) {
-        const auto entry = table.find(name);
-        const std::vector<std::string> addresses =
-            entry == table.end() ? std::vector<std::string>() : entry->second;
+        const auto row = table.find(name);
+        const std::vector<Entry> entries = row == table.end() ? std::vector<Entry>() : row->second;
         std::vector<Endpoint*> gone;
         for (const auto& endpoint : service->endpoints) {
-            if (!endpoint->removed && std::ranges::find(addresses, endpoint->address) == addresses.end()) {
+            if (!endpoint->removed &&
+                std::ranges::find(entries, endpoint->address, &Entry::address) == entries.end()) {
                 gone.push_back(endpoint.get());
             }
         }
         service->peers.clear();
-        for (const std::string& address : addresses) {
+        for (const auto& [address, instance] : entries) {
             auto known = std::ranges::find(service->endpoints, address, &Endpoint::address);
             if (known == service->endpoints.end()) {
                 std::unique_ptr<Endpoint> made = make_endpoint(*service, address);
@@ -95,6 +97,7 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
                 (*known)->aside = false;
                 (*known)->fails = 0;
             }
+            (*known)->instance = instance;
             service->peers.push_back(known->get());
         }
         apply_weights(*service);

@@ -27,6 +27,7 @@ struct Endpoint : Peer {
 
     Service* service = nullptr;
     std::string address;
+    std::uint32_t instance = 1;  // whose weight it has
     sockaddr_storage socket_address{};
     socklen_t socket_address_size = 0;
     bool removed = false;
@@ -39,7 +40,7 @@ struct Service {
     Upstream settings;
     ServiceMetrics* metrics = nullptr;
     std::vector<std::unique_ptr<Endpoint>> endpoints;  // removed ones included
-    std::vector<Peer*> peers;                          // those in the table, in its order
+    std::vector<Peer*> peers;                          // the endpoints in the table, in its order
 
     HealthRule health() const { return {settings.max_fails, settings.fail_timeout}; }
 };
@@ -72,7 +73,11 @@ class UpstreamConnection : public Pollable {
 
 class Services {
   public:
-    using Table = std::map<std::string, std::vector<std::string>>;
+    struct Entry {
+        std::string address;
+        std::uint32_t instance = 1;
+    };
+    using Table = std::map<std::string, std::vector<Entry>>;
 
     // Told of each endpoint that left the table once nothing uses it any more.
     class Observer {

@@ -27,10 +27,15 @@
 
 namespace havn::supervisor {
 
+struct Endpoint {
+    std::string address;
+    std::uint32_t instance = 1;
+    bool operator==(const Endpoint&) const = default;
+};
+
 struct Endpoints {
     std::uint64_t version = 0;
-    std::map<std::string, std::vector<std::string>>
-        services;  // every service of the desired state, maybe empty
+    std::map<std::string, std::vector<Endpoint>> services;  // every service of the desired state, maybe empty
 };
 
 class Fleet {

@@ -255,7 +255,7 @@ bool Fleet::remove_gone() {
 }
 
 void Fleet::publish() {
-    std::map<std::string, std::vector<std::string>> services;
+    std::map<std::string, std::vector<Endpoint>> services;
     for (const Target& target : targets_) {
         if (target.role == Role::service) services[target.program->name];
     }
@@ -264,7 +264,7 @@ void Fleet::publish() {
         if (unit.role == Role::service && unit.state == State::ready) ready.push_back(&unit);
     }
     std::ranges::sort(ready, {}, [](const Unit* unit) { return std::pair(unit->instance, unit->id); });
-    for (const Unit* unit : ready) services[unit->name].push_back(unit->endpoint());
+    for (const Unit* unit : ready) services[unit->name].push_back({unit->endpoint(), unit->instance});
     if (services == endpoints_.services) return;
     endpoints_.services = std::move(services);
     ++endpoints_.version;

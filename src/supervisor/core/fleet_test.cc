@@ -117,7 +117,10 @@ struct FleetTest : testing::Test {
         done.clear();
     }
     std::vector<std::string> endpoints(const std::string& name) {
-        return fleet.endpoints().services.at(name);
+        std::vector<std::string> addresses;
+        for (const Endpoint& endpoint : fleet.endpoints().services.at(name))
+            addresses.push_back(endpoint.address);
+        return addresses;
     }
 };
 

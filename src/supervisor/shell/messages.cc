@@ -131,8 +131,14 @@ void SupervisorProcess::send_listeners(std::string_view part) {
 void SupervisorProcess::send_endpoints() {
     io::Link* gateway = link_to("gateway");
     if (!gateway) return;
-    const Endpoints& endpoints = fleet_.endpoints();
-    gateway->send({{"type", "endpoints"}, {"version", endpoints.version}, {"services", endpoints.services}});
+    Json services = Json::object();
+    for (const auto& [name, endpoints] : fleet_.endpoints().services) {
+        Json& list = services[name] = Json::array();
+        for (const Endpoint& endpoint : endpoints)
+            list.push_back({{"address", endpoint.address}, {"instance", endpoint.instance}});
+    }
+    gateway->send(
+        {{"type", "endpoints"}, {"version", fleet_.endpoints().version}, {"services", std::move(services)}});
 }
 
 void SupervisorProcess::changed() {
