@@ -32,7 +32,7 @@ namespace havn::io {
 
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
-using Executor = asio::io_context::executor_type;   // the concrete type: no type erasure on the data path
+using Executor = asio::io_context::executor_type;  // the concrete type: no type erasure on the data path
 
 template <class T = void>
 using Task = asio::awaitable<T, Executor>;

@@ -5,7 +5,11 @@
 
 namespace havn::io {
 
-inline Time now() { return Clock::now(); }
-inline WallTime wall_now() { return std::chrono::system_clock::now(); }
+inline Time now() {
+    return Clock::now();
+}
+inline WallTime wall_now() {
+    return std::chrono::system_clock::now();
+}
 
 }  // namespace havn::io

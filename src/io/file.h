@@ -22,6 +22,6 @@ Result<> replace_file(const std::string& path, std::string_view data, unsigned m
 Result<> replace_symlink(const std::string& link, const std::string& target);
 
 Result<> sync_folder(const std::string& path);
-Result<> make_folder(const std::string& path, unsigned mode = 0750);   // there already: fine
+Result<> make_folder(const std::string& path, unsigned mode = 0750);  // there already: fine
 
 }  // namespace havn::io

@@ -48,7 +48,7 @@ class Gate {
     }
 
   private:
-    Timer emptied_;   // never expires; cancelled when the last holder leaves
+    Timer emptied_;  // never expires; cancelled when the last holder leaves
     std::size_t holders_ = 0;
     bool closing_ = false;
 };

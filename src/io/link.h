@@ -18,7 +18,7 @@ namespace havn::io {
 class Link {
   public:
     static constexpr std::size_t message_bytes_max = 16u << 20;
-    static constexpr std::size_t descriptors_max = 64;   // in one message; the kernel allows 253
+    static constexpr std::size_t descriptors_max = 64;  // in one message; the kernel allows 253
 
     struct Message {
         Json body;
@@ -44,7 +44,7 @@ class Link {
 
   private:
     struct State;
-    std::shared_ptr<State> state_;   // shared with the coroutine that writes, which may outlive the link
+    std::shared_ptr<State> state_;  // shared with the coroutine that writes, which may outlive the link
 };
 
 // The link a part was started with (environment variable HAVN_LINK holds its descriptor number).

@@ -49,7 +49,7 @@ TEST_F(LinkTest, descriptors_come_with_their_own_message) {
     EXPECT_TRUE(received[0]->descriptors.empty());
     ASSERT_EQ(received[1]->descriptors.size(), 2u);
     EXPECT_TRUE(received[2]->descriptors.empty());
-    struct stat sent {}, got {};
+    struct stat sent{}, got{};
     ::fstat(file.get(), &sent);
     ::fstat(received[1]->descriptors[0].get(), &got);
     EXPECT_EQ(sent.st_rdev, got.st_rdev);

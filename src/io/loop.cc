@@ -18,7 +18,9 @@ static void end_of_task(std::exception_ptr error) {
     std::abort();
 }
 
-void Loop::spawn(Task<void> task) { asio::co_spawn(context_, std::move(task), end_of_task); }
+void Loop::spawn(Task<void> task) {
+    asio::co_spawn(context_, std::move(task), end_of_task);
+}
 
 Task<bool> sleep_until(Time deadline) {
     Executor executor = co_await asio::this_coro::executor;

@@ -23,7 +23,7 @@ Result<Address> parse_address(std::string_view text);
 
 struct ListenOptions {
     int backlog = 4096;
-    bool reuse_port = false;   // several sockets on one TCP address, the kernel spreads connections over them
+    bool reuse_port = false;  // several sockets on one TCP address, the kernel spreads connections over them
     unsigned unix_mode = 0600;
 };
 

@@ -26,7 +26,7 @@ Result<> RotatingFile::open() {
     // The folder may belong to a less privileged user than this process: never follow a link out of it.
     Result<Fd> file = open_file(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
     if (!file) return std::unexpected(file.error());
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file->get(), &status) != 0) return fail_errno("stat " + path_);
     file_ = std::move(*file);
     size_ = static_cast<std::uint64_t>(status.st_size);
@@ -37,7 +37,7 @@ Result<> RotatingFile::rotate() {
     for (unsigned i = limits_.backups; i > 0; --i) {
         const std::string from = i == 1 ? path_ : path_ + "." + std::to_string(i - 1);
         const std::string to = path_ + "." + std::to_string(i);
-        std::rename(from.c_str(), to.c_str());   // a missing one is no failure
+        std::rename(from.c_str(), to.c_str());  // a missing one is no failure
     }
     if (limits_.backups == 0) std::remove(path_.c_str());
     file_.reset();

@@ -13,8 +13,8 @@ namespace havn::io {
 class RotatingFile {
   public:
     struct Limits {
-        std::uint64_t bytes = 50u << 20;   // rotate before a write would pass this
-        unsigned backups = 10;             // how many are kept beside the live one
+        std::uint64_t bytes = 50u << 20;  // rotate before a write would pass this
+        unsigned backups = 10;            // how many are kept beside the live one
     };
 
     RotatingFile(std::string path, Limits limits) : path_(std::move(path)), limits_(limits) {}
@@ -33,7 +33,7 @@ class RotatingFile {
     Limits limits_;
     Fd file_;
     std::uint64_t size_ = 0;
-    bool mid_line_ = false;   // the last write ended within a line
+    bool mid_line_ = false;  // the last write ended within a line
 };
 
 }  // namespace havn::io

@@ -171,8 +171,7 @@ ttl = "1d"
     EXPECT_EQ(manifest.gateway.listen, (std::vector<std::string>{"127.0.0.1:80", "[::1]:80"}));
     EXPECT_EQ(manifest.gateway.threads, 2u);
     EXPECT_EQ(manifest.gateway.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
-    EXPECT_EQ(manifest.gateway.limits,
-              (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99}));
+    EXPECT_EQ(manifest.gateway.limits, (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99}));
     EXPECT_EQ(manifest.broker.url, "amqp://shop:secret@10.0.0.5/");
 
     const auto& a = manifest.services.at(0);

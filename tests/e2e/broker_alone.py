@@ -33,13 +33,15 @@ class BrokerAlone:
         body = json.dumps({"type": "listeners", "listeners": [
             {"name": "amqp", "address": f"127.0.0.1:{self.port}"}]}).encode()
         descriptors = array.array("i", [self.listener.fileno()])
-        self.link.sendmsg([struct.pack("<I", len(body)) + body],
-                          [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         self.link.settimeout(60)
         try:
+            self.link.sendmsg([struct.pack("<I", len(body)) + body],
+                              [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
             answer = self.link.recv(65536)
-        except ConnectionResetError:  # it ended without reading
+        except (BrokenPipeError, ConnectionResetError):  # it ended without reading
             answer = b""
+        if not answer:
+            self.process.wait(30)  # and has written why
         assert b'"ready"' in answer, f"the broker did not start:\n{self.log()}"
         return self
 

@@ -108,7 +108,7 @@ class Log final : public Journal {
 
     Batch filling_, writing_;
     std::vector<DeliveryId> pending_settles_;
-    std::vector<DeliveryId> early_settles_;   // asked for while the log was still being recovered
+    std::vector<DeliveryId> early_settles_;  // asked for while the log was still being recovered
     std::vector<Run> runs_;
     std::vector<Segment*> removable_;  // sealed, and nothing live
     std::vector<Segment*> kept_back_;  // of these, those whose settles are too many to write again

@@ -28,6 +28,12 @@ SegmentFiles::~SegmentFiles() {
     if (preparer_.joinable()) preparer_.join();
 }
 
+// One that stays behind takes space and nothing else: recovery finds no record in it.
+void SegmentFiles::remove_unused(const std::string& name) {
+    if (Result<> removed = storage_.remove(name); !removed)
+        log::warning("a file that is not used stays: {}", removed.error().text());
+}
+
 Result<bool> SegmentFiles::take_spare(const std::string& name) {
     const std::lock_guard lock(mutex_);
     const bool ready = spare_ready_;
@@ -51,7 +57,7 @@ Result<SegmentFiles::Created> SegmentFiles::create(const std::string& name) {
     created.file = std::move(*file);
     if (!created.prepared) {
         if (Result<> allocated = created.file->allocate(segment_bytes_); !allocated) {
-            storage_.remove(name);
+            remove_unused(name);
             return std::unexpected(allocated.error());
         }
         unprepared_.push_back(name);
@@ -124,7 +130,7 @@ Result<> SegmentFiles::prepare_spare() {
     }
     const std::lock_guard lock(mutex_);
     if (!done || stopping_ || spare_ready_) {
-        storage_.remove(draft_name);
+        remove_unused(draft_name);
         return done;
     }
     if (Result<> renamed = storage_.rename(draft_name, spare_name); !renamed) return renamed;

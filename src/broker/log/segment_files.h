@@ -46,6 +46,7 @@ class SegmentFiles {
     void prepare_when_wanted();
     Result<> prepare_spare();
     Result<bool> take_spare(const std::string& name);
+    void remove_unused(const std::string& name);
 
     Storage& storage_;
     const std::uint64_t segment_bytes_;

@@ -154,7 +154,10 @@ void Worker::pause_accepting() {
 void Worker::resume_accepting() {
     if (!accepting_paused_ || stopping_) return;
     accepting_paused_ = false;
-    for (const auto& listener : listeners_) (void)poller_.add(listener->fd(), *listener, Poller::level);
+    for (const auto& listener : listeners_) {
+        if (Result<> added = poller_.add(listener->fd(), *listener, Poller::level); !added)
+            log::error("a listening socket is not heard any more: {}", added.error().text());
+    }
 }
 
 void Worker::drive_later(Client& client) {
