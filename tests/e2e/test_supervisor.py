@@ -132,6 +132,7 @@ class Bed:
             pid = int((self.data / "run" / "lock").read_text())
             os.kill(pid, signal.SIGTERM)
         self.keeper.terminate()
+        self.keeper.send_signal(signal.SIGCONT)  # a test may have failed while it held the keeper still
         self.keeper.wait(30)
         wait_for(lambda: not self.left_over(), 30)
 
