@@ -45,7 +45,7 @@ Found find_command(const fs::path& folder) {
             return {candidate.command, fmt::format("because there is {}", candidate.file)};
         }
     }
-    return {"python3 -m http.server --bind 127.0.0.1 $PORT", "a placeholder: put your own here"};
+    return {"python3 -m http.server --bind 127.0.0.1 $PORT", "an example: put your own here"};
 }
 
 }  // namespace

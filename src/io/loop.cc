@@ -22,13 +22,6 @@ void Loop::spawn(Task<void> task) {
     asio::co_spawn(context_, std::move(task), end_of_task);
 }
 
-Task<bool> sleep_until(Time deadline) {
-    Executor executor = co_await asio::this_coro::executor;
-    Timer timer(executor, deadline);
-    auto [error] = co_await timer.async_wait(result);
-    co_return !error;
-}
-
 Task<bool> sleep_for(Duration duration) {
     Executor executor = co_await asio::this_coro::executor;
     Timer timer(executor, duration);

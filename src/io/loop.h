@@ -30,7 +30,6 @@ class Loop {
 };
 
 // Suspends the calling coroutine. Returns early, with false, when the timer was cancelled.
-Task<bool> sleep_until(Time deadline);
 Task<bool> sleep_for(Duration duration);
 
 }  // namespace havn::io
