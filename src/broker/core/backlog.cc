@@ -61,8 +61,7 @@ Entry Backlog::take(LanePlace& place) {
     return take_from(lanes_[highest()], place);
 }
 
-Entry Backlog::take_eldest() {
-    LanePlace place;
+Entry Backlog::take_eldest(LanePlace& place) {
     return take_from(lanes_[lowest()], place);
 }
 

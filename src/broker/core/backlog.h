@@ -45,7 +45,7 @@ class Backlog {
     void put_back(LanePlace place, Entry entry);  // to where take() found it
     const Entry& front() const;                   // the next to be delivered
     Entry take(LanePlace& place);                 // front(), removed
-    Entry take_eldest();                          // the next to be dropped: lowest priority, oldest
+    Entry take_eldest(LanePlace& place);          // the next to be dropped: lowest priority, oldest
 
   private:
     struct Lane {

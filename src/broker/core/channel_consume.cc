@@ -221,7 +221,7 @@ Outcome Channel::negative(std::uint64_t tag, bool multiple, bool requeue) {
         if (requeue) {
             unacked.queue->give_back(unacked.place, std::move(unacked.entry), Return::failed);
         } else {
-            unacked.queue->reject(std::move(unacked.entry));
+            unacked.queue->reject(unacked.place, std::move(unacked.entry));
         }
     });
 }

@@ -50,9 +50,10 @@ class MemoryJournal : public Journal {
         position_ += key.size();
     }
     LogPosition position() const override { return position_; }
-    MessagePtr read(DeliveryId delivery, std::uint32_t offset) override {
+    Result<MessagePtr> read(DeliveryId delivery, std::uint32_t offset) override {
         ++reads;
-        if (unreadable.contains(delivery.ordinal)) return {};
+        if (unreadable.contains(delivery.ordinal)) return fail(Error::Kind::corrupt, "spoilt");
+        if (reads_fail) return fail(Error::Kind::unavailable, "no descriptor is left");
         const Record& record = records_.at(offset);
         return MessagePtr::make({record.exchange, record.key, record.properties, record.body});
     }
@@ -74,6 +75,7 @@ class MemoryJournal : public Journal {
     const std::map<std::string, std::string>& topology() const { return topology_; }
 
     std::set<std::uint32_t> unreadable;  // ordinals
+    bool reads_fail = false;             // nothing can be read for the moment
     std::size_t reads = 0;
 
   private:

@@ -88,10 +88,12 @@ std::string headers_with_death(amqp::Table headers, const std::vector<Death>& de
 
 }  // namespace
 
-void dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathReason reason,
-                 std::string_view exchange, const std::optional<std::string>& key) {
-    const MessagePtr message = vhost.content(entry);
-    if (!message) return;
+Result<> dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathReason reason,
+                     std::string_view exchange, const std::optional<std::string>& key) {
+    const Result<MessagePtr> content = vhost.content(entry);
+    if (!content && content.error().kind == Error::Kind::corrupt) return {};
+    if (!content) return std::unexpected(content.error());
+    const MessagePtr& message = *content;
     auto properties = amqp::parse_properties(message->properties());
     HAVN_ASSERT(properties, "properties were checked when the message was published");
     const std::vector<Death> deaths = earlier_deaths(properties->headers);
@@ -101,7 +103,7 @@ void dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathReaso
     std::vector<Death> with_this = deaths;
     with_this.insert(with_this.begin(), Death{from.name(), name(reason), 1, {}});
     std::erase_if(targets, [&](const Queue* target) { return is_cycle(*target, with_this); });
-    if (targets.empty()) return;
+    if (targets.empty()) return {};
 
     std::int64_t count = 1;
     for (const Death& earlier : deaths) {
@@ -121,6 +123,7 @@ void dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathReaso
                             {}};
     vhost.enqueue(again, targets);
     ++vhost.counters.dead_lettered;
+    return {};
 }
 
 }  // namespace havn::broker

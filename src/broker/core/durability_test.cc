@@ -10,6 +10,7 @@ using namespace amqp;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
     World world;
@@ -251,6 +252,72 @@ TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
     client.consume("q");
     EXPECT_TRUE(client.silent());
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
+TEST(ContentThatCannotBeReadNow, StaysInItsPlaceAndIsServedLater) {
+    World world(with_memory(0));
+    Client client(world);
+    client.declare("q");
+    for (const char* body : {"1", "2"}) client.publish("", "q", body, persistent());
+    world.journal.reads_fail = true;
+    client.send(1, BasicGet{0, "q", true});
+    client.expect<BasicGetEmpty>(1);
+    client.consume("q");
+    EXPECT_TRUE(client.silent());
+    EXPECT_EQ(world.journal.open_deliveries(), 2u);
+    EXPECT_EQ(world.stats("q").ready, 2u);
+    EXPECT_EQ(world.broker->next_deadline(), world.now + milliseconds(1'000)) << "tried again by itself";
+    const std::size_t reads = world.journal.reads;
+    client.publish("", "q", "3", persistent());
+    EXPECT_EQ(world.journal.reads, reads) << "not at every turn";
+    world.journal.reads_fail = false;
+    world.advance(milliseconds(1'000));
+    for (const char* body : {"1", "2", "3"}) EXPECT_EQ(client.expect_body(), body);
+}
+
+TEST(ContentThatCannotBeReadNow, IsNotDeadLetteredIntoNothing) {
+    World world(with_memory(0));
+    Client client(world);
+    client.declare("dead");
+    TableWriter arguments;
+    arguments.integer("x-message-ttl", 500).text("x-dead-letter-exchange", "");
+    client.declare("q", arguments.text("x-dead-letter-routing-key", "dead").table());
+    TableWriter short_queue;
+    short_queue.integer("x-max-length", 1).text("x-dead-letter-exchange", "");
+    client.declare("short", short_queue.text("x-dead-letter-routing-key", "dead").table());
+    client.publish("", "q", "too old", persistent());
+    client.publish("", "short", "too much", persistent());
+    world.journal.reads_fail = true;
+    client.publish("", "short", "kept", persistent());
+    world.advance(milliseconds(500));
+    EXPECT_EQ(world.journal.open_deliveries(), 3u);
+    EXPECT_EQ(world.stats("dead").ready, 0u);
+    world.journal.reads_fail = false;
+    world.advance(milliseconds(1'000));
+    EXPECT_THAT(client.drain("dead"), UnorderedElementsAre("too old", "too much"));
+    EXPECT_EQ(world.stats("short").ready, 1u);
+}
+
+TEST(ContentThatCannotBeReadNow, ComesBackAfterARejection) {
+    World world(with_memory(0));
+    Client client(world);
+    client.declare("dead");
+    TableWriter arguments;
+    arguments.text("x-dead-letter-exchange", "").text("x-dead-letter-routing-key", "dead");
+    client.declare("q", arguments.table());
+    client.publish("", "q", "bad", persistent());
+    client.consume("q");
+    const std::uint64_t tag = client.expect_delivery().tag;
+    world.journal.reads_fail = true;
+    client.nack(tag, false);
+    EXPECT_TRUE(client.silent());
+    EXPECT_EQ(world.journal.open_deliveries(), 1u);
+    world.journal.reads_fail = false;
+    world.advance(milliseconds(1'000));
+    const Delivered again = client.expect_delivery();
+    EXPECT_TRUE(again.redelivered);
+    client.nack(again.tag, false);
+    EXPECT_THAT(client.drain("dead"), ElementsAre("bad"));
 }
 
 TEST(Recovery, KeepsOnlyTheContentThereIsMemoryFor) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/error.h"
 #include "broker/core/types.h"
 
 namespace havn::broker {
@@ -34,9 +35,11 @@ class Journal {
     // Everything handed over so far ends here; compare with the shell's durable position.
     virtual LogPosition position() const = 0;
 
-    // A message whose content was dropped from memory. Empty only if the record no longer checks out; that is
-    // reported by the journal, and the caller settles the delivery and serves nothing.
-    virtual MessagePtr read(DeliveryId delivery, std::uint32_t offset) = 0;
+    // A message whose content was dropped from memory. Error::corrupt: the record no longer checks out and
+    // never will; the caller settles the delivery and serves nothing. Every other error (no descriptor, no
+    // memory, the disk does not answer) says nothing about the message: it is still owed, and the caller
+    // asks again later. The journal reports both.
+    virtual Result<MessagePtr> read(DeliveryId delivery, std::uint32_t offset) = 0;
 };
 
 // What recovery tells, in this order: every topology pair, then every unsettled delivery as once published.

@@ -9,6 +9,8 @@
 
 namespace havn::broker {
 
+static constexpr Milliseconds read_retry = 1'000;  // after the journal could not read a message
+
 Queue::Queue(Vhost& vhost, QueueSpec spec, QueueArguments arguments, QueueId id)
     : vhost_(vhost),
       spec_(std::move(spec)),
@@ -17,6 +19,10 @@ Queue::Queue(Vhost& vhost, QueueSpec spec, QueueArguments arguments, QueueId id)
       ready_(arguments_.max_priority),
       last_used_(vhost.now()),
       message_ttl_(arguments_.message_ttl) {}
+
+bool Queue::blocked() const {
+    return blocked_until_ > vhost_.now();
+}
 
 void Queue::set_policy(const QueuePolicy* policy) {
     message_ttl_ = arguments_.message_ttl;
@@ -75,14 +81,19 @@ void Queue::acknowledge(Entry& entry) {
 std::optional<Entry> Queue::get(LanePlace& place, bool no_ack) {
     touch();
     drop_expired(vhost_.now());
-    while (!ready_.empty()) {
+    while (!ready_.empty() && !blocked()) {
+        Result<MessagePtr> content = vhost_.content(ready_.front());
+        if (!content && !is_lost(content.error())) {
+            try_again_later();
+            break;
+        }
         Entry entry = ready_.take(place);
+        if (!content) {
+            settle(entry);
+            continue;
+        }
         if (!entry.message) {
-            entry.message = vhost_.content(entry);
-            if (!entry.message) {
-                settle(entry);
-                continue;
-            }
+            entry.message = std::move(*content);
             vhost_.content_bytes += entry.message->bytes();
         }
         ++tally_.delivered;
@@ -102,11 +113,11 @@ void Queue::give_back(LanePlace place, Entry entry, Return how) {
     if (deleted) return settle(entry);
     if (how == Return::failed) {
         if (entry.failures < 4095) ++entry.failures;
-        if (max_attempts_ != 0 && entry.failures >= max_attempts_) return fail(std::move(entry));
+        if (max_attempts_ != 0 && entry.failures >= max_attempts_) {
+            return fail(place, std::move(entry));
+        }
         if (const Milliseconds wait = back_off(entry.failures); wait > 0) {
-            delayed_bytes_ += entry.size;
-            delayed_.emplace(vhost_.now() + wait, Delayed{place, std::move(entry)});
-            return vhost_.schedule(*this);
+            return delay(place, std::move(entry), wait);
         }
     }
     ready_.put_back(place, std::move(entry));
@@ -119,34 +130,54 @@ Milliseconds Queue::back_off(std::uint64_t failures) const {
     return std::min(backoff_min_ << doublings, std::max(backoff_min_, backoff_max_));
 }
 
-void Queue::reject(Entry entry) {
+void Queue::delay(LanePlace place, Entry entry, Milliseconds wait) {
+    delayed_bytes_ += entry.size;
+    delayed_.emplace(vhost_.now() + wait, Delayed{place, std::move(entry)});
+    vhost_.schedule(*this);
+}
+
+// The journal cannot read just now: the queue keeps what it has, in order, and looks again after a while.
+void Queue::try_again_later() {
+    blocked_until_ = vhost_.now() + read_retry;
+    vhost_.schedule(*this);
+}
+
+void Queue::reject(LanePlace place, Entry entry) {
     --unacked_;
     unacked_bytes_ -= entry.size;
     if (deleted) return settle(entry);
-    discard(std::move(entry), DeathReason::rejected);
+    if (discard(entry, DeathReason::rejected)) return;
+    entry.redelivered = 1;
+    delay(place, std::move(entry), read_retry);
 }
 
-void Queue::discard(Entry entry, DeathReason reason) {
-    if (reason == DeathReason::expired) ++vhost_.counters.expired;
-    if (arguments_.dead_letter_exchange) {
-        dead_letter(vhost_, *this, entry, reason, *arguments_.dead_letter_exchange,
-                    arguments_.dead_letter_routing_key);
+// False: its content, which the dead letter needs, cannot be read now; the entry is as it was.
+bool Queue::discard(Entry& entry, DeathReason reason) {
+    if (arguments_.dead_letter_exchange &&
+        !dead_letter(vhost_, *this, entry, reason, *arguments_.dead_letter_exchange,
+                     arguments_.dead_letter_routing_key)) {
+        return false;
     }
+    if (reason == DeathReason::expired) ++vhost_.counters.expired;
     settle(entry);
+    return true;
 }
 
 // The last attempt was in vain: out of the way, where a person can look at it.
-void Queue::fail(Entry entry) {
+void Queue::fail(LanePlace place, Entry entry) {
     const std::string failed = name() + std::string(failed_suffix);
     vhost_.declare_policy_queue(failed);
-    dead_letter(vhost_, *this, entry, DeathReason::delivery_limit, "", failed);
+    if (!dead_letter(vhost_, *this, entry, DeathReason::delivery_limit, "", failed)) {
+        return delay(place, std::move(entry), read_retry);
+    }
     settle(entry);
 }
 
 std::uint64_t Queue::purge() {
     const std::uint64_t count = stored_count();
     while (!ready_.empty()) {
-        Entry entry = ready_.take_eldest();
+        LanePlace place;
+        Entry entry = ready_.take_eldest(place);
         settle(entry);
     }
     for (auto& [due, delayed] : delayed_) settle(delayed.entry);
@@ -210,20 +241,21 @@ void Queue::run() {
 
 void Queue::deliver_ready() {
     drop_expired(vhost_.now());
-    while (!ready_.empty() && !consumers_.empty()) {
+    while (!ready_.empty() && !consumers_.empty() && !blocked()) {
         Consumer* consumer = next_consumer();
         if (!consumer) {
             starved_ = true;
             return;
         }
+        const Result<MessagePtr> message = vhost_.content(ready_.front());
+        if (!message && !is_lost(message.error())) return try_again_later();
         LanePlace place;
         Entry entry = ready_.take(place);
-        const MessagePtr message = vhost_.content(entry);
-        if (!message) {  // reported by the log; nothing to serve
+        if (!message) {
             settle(entry);
         } else {
             ++tally_.delivered;
-            consumer->channel->deliver(*consumer, entry, place, *message);
+            consumer->channel->deliver(*consumer, entry, place, **message);
             if (consumer->no_ack) {
                 settle(entry);
             } else {
@@ -239,9 +271,12 @@ void Queue::deliver_ready() {
 // A time to live of 0 means: now or never. So delivery drops what expired before this millisecond, and the
 // end of a turn what expires in it.
 void Queue::drop_expired(Milliseconds before) {
-    while (!ready_.empty() && ready_.front().expires < before) {
+    while (!ready_.empty() && !blocked() && ready_.front().expires < before) {
         LanePlace place;
-        discard(ready_.take(place), DeathReason::expired);
+        Entry entry = ready_.take(place);
+        if (discard(entry, DeathReason::expired)) continue;
+        ready_.put_back(place, std::move(entry));
+        return try_again_later();
     }
 }
 
@@ -250,9 +285,14 @@ void Queue::drop_excess() {
     const auto excess = [&](const std::optional<std::int64_t>& limit, std::uint64_t value) {
         return limit && value > static_cast<std::uint64_t>(*limit);
     };
-    while (!ready_.empty() && (excess(arguments_.max_length, ready_.count()) ||
-                               excess(arguments_.max_length_bytes, ready_.bytes()))) {
-        discard(ready_.take_eldest(), DeathReason::maxlen);
+    while (!ready_.empty() && !blocked() &&
+           (excess(arguments_.max_length, ready_.count()) ||
+            excess(arguments_.max_length_bytes, ready_.bytes()))) {
+        LanePlace place;
+        Entry entry = ready_.take_eldest(place);
+        if (discard(entry, DeathReason::maxlen)) continue;
+        ready_.put_back(place, std::move(entry));
+        return try_again_later();
     }
 }
 
@@ -272,7 +312,7 @@ void Queue::on_due() {
 
 Milliseconds Queue::next_due() const {
     Milliseconds next = never;
-    if (!ready_.empty()) next = ready_.front().expires;
+    if (!ready_.empty()) next = blocked() ? blocked_until_ : ready_.front().expires;
     if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
     if (arguments_.expires && consumers_.empty()) next = std::min(next, last_used_ + *arguments_.expires);
     return next;

@@ -55,7 +55,7 @@ class Queue {
     std::optional<Entry> get(LanePlace& place, bool no_ack);
     void acknowledge(Entry& entry);
     void give_back(LanePlace place, Entry entry, Return how);
-    void reject(Entry entry);
+    void reject(LanePlace place, Entry entry);
     std::uint64_t purge();  // of those not with a consumer; how many
 
     // Consumers.
@@ -104,8 +104,12 @@ class Queue {
     void drop_expired(Milliseconds before);
     void drop_excess();
     void end_back_offs();
-    void discard(Entry entry, DeathReason reason);
-    void fail(Entry entry);
+    bool is_lost(const Error& error) const { return error.kind == Error::Kind::corrupt; }
+    void try_again_later();
+    bool blocked() const;
+    bool discard(Entry& entry, DeathReason reason);
+    void fail(LanePlace place, Entry entry);
+    void delay(LanePlace place, Entry entry, Milliseconds wait);
     Milliseconds back_off(std::uint64_t failures) const;
     void settle(Entry& entry);
 
@@ -122,6 +126,7 @@ class Queue {
     std::uint64_t unacked_ = 0, unacked_bytes_ = 0, delayed_bytes_ = 0;
     Tally tally_;
     Milliseconds last_used_ = 0;
+    Milliseconds blocked_until_ = 0;  // content could not be read: nothing is taken before then
 
     std::optional<Milliseconds> message_ttl_;  // of arguments and policy, the shorter
     std::uint32_t max_attempts_ = 0;

@@ -212,8 +212,9 @@ void Vhost::hold(Entry& entry, MessagePtr message) {
     entry.message = std::move(message);
 }
 
-MessagePtr Vhost::content(const Entry& entry) {
-    return entry.message ? entry.message : journal.read(entry.id, entry.offset);
+Result<MessagePtr> Vhost::content(const Entry& entry) {
+    if (entry.message) return entry.message;
+    return journal.read(entry.id, entry.offset);
 }
 
 void Vhost::settle(Entry& entry) {

@@ -67,8 +67,8 @@ class Vhost {
 
     // Messages. enqueue() tells whether the log has it now: a confirm then waits for journal.position().
     bool enqueue(const Publication& publication, std::span<Queue* const> queues);
-    MessagePtr content(const Entry& entry);  // empty: lost, and reported by the journal
-    void settle(Entry& entry);               // that delivery is over
+    Result<MessagePtr> content(const Entry& entry);  // as Journal::read()
+    void settle(Entry& entry);                       // that delivery is over
     std::uint64_t content_bytes = 0;
 
     // Turns and timers.

@@ -327,7 +327,7 @@ void Log::write_submitted() {
 }
 
 Log::Stats Log::stats() const {
-    return {segments_.size(), syncs_, position_, spoilt_bytes_};
+    return {segments_.size(), syncs_, position_, spoilt_bytes_, read_failures_, read_failure_};
 }
 
 }  // namespace havn::broker

@@ -50,7 +50,7 @@ class Log final : public Journal {
     void put(std::string_view key, std::string_view value) override;
     void erase(std::string_view key) override;
     LogPosition position() const override { return position_; }
-    MessagePtr read(DeliveryId delivery, std::uint32_t offset) override;
+    Result<MessagePtr> read(DeliveryId delivery, std::uint32_t offset) override;
 
     // Everything so far goes to the writer, now or as soon as it is free. It is synced if `waited_for` is not
     // durable yet; what nobody waits for may stay in the kernel's hands until flush_all().
@@ -68,6 +68,8 @@ class Log final : public Journal {
     struct Stats {
         std::size_t segments = 0;
         std::uint64_t syncs = 0, bytes = 0, spoilt_bytes = 0;
+        std::uint64_t read_failures = 0;  // messages that could not be read back for the moment
+        std::string read_failure;         // why the latest read failed; empty: it did not
     };
     Stats stats() const;
 
@@ -91,8 +93,9 @@ class Log final : public Journal {
     void note_synced();
     Segment* find(std::uint32_t number) const;
     std::string_view find_in_batch(const Batch& batch, std::uint32_t segment, std::uint32_t offset) const;
-    std::string_view read_bytes(const SegmentName& name, std::uint32_t offset, std::size_t size);
-    File* reader(const SegmentName& name);
+    Result<std::string_view> read_bytes(const SegmentName& name, std::uint32_t offset, std::size_t size);
+    Result<File*> reader(const SegmentName& name);
+    Result<std::string_view> find_record(const Segment& segment, std::uint32_t offset);
 
     std::unique_ptr<Storage> storage_;
     Options options_;
@@ -126,6 +129,8 @@ class Log final : public Journal {
     };
     std::vector<Reader> readers_;  // a few open files, the latest used first
     ByteBuffer read_buffer_;
+    std::uint64_t read_failures_ = 0;
+    std::string read_failure_;
 };
 
 }  // namespace havn::broker

@@ -269,8 +269,8 @@ TEST_F(LogTest, a_message_is_read_back_from_memory_and_from_disk) {
     const Journal::Placement big = log->append(*MessagePtr::make({"e", "k", "p", large}), queue);
     for (const char* where : {"growing batch", "batch being written", "disk"}) {
         ASSERT_TRUE(log->read(small.first, small.offset)) << where;
-        EXPECT_EQ(log->read(small.first, small.offset)->body(), "small") << where;
-        EXPECT_EQ(log->read(big.first, big.offset)->body(), large) << where;
+        EXPECT_EQ(log->read(small.first, small.offset).value()->body(), "small") << where;
+        EXPECT_EQ(log->read(big.first, big.offset).value()->body(), large) << where;
         log->submitted() ? log->write_submitted() : log->flush(log->position());
     }
 }
@@ -280,7 +280,27 @@ TEST_F(LogTest, a_record_spoilt_since_is_not_read) {
     const Journal::Placement placed = log->append(*MessagePtr::make({"e", "k", "p", "spoil me"}), queue);
     sync();
     bytes_of(1)[find_text(1, "spoil me")] ^= 1;
-    EXPECT_FALSE(log->read(placed.first, placed.offset));
+    const Result<MessagePtr> read = log->read(placed.first, placed.offset);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().kind, Error::Kind::corrupt);
+}
+
+TEST_F(LogTest, a_segment_that_cannot_be_opened_for_a_moment_says_nothing_about_its_messages) {
+    const QueueId queue[] = {QueueId{1}};
+    const Journal::Placement placed = log->append(*MessagePtr::make({"e", "k", "p", "kept"}), queue);
+    sync();
+    for (int* failures : {&disk.opens_fail, &disk.reads_fail}) {
+        *failures = 1;
+        const Result<MessagePtr> read = log->read(placed.first, placed.offset);
+        ASSERT_FALSE(read);
+        EXPECT_EQ(read.error().kind, Error::Kind::unavailable);
+        EXPECT_EQ(log->stats().read_failure, "injected: Too many open files");
+        EXPECT_EQ(log->read(placed.first, placed.offset).value()->body(), "kept");
+        EXPECT_EQ(log->stats().read_failure, "");
+    }
+    EXPECT_EQ(log->stats().read_failures, 2u);
+    reopen();
+    EXPECT_THAT(recovered.bodies(), ElementsAre("kept"));
 }
 
 TEST_F(LogTest, a_failed_sync_confirms_nothing_and_is_not_tried_again) {

@@ -34,7 +34,8 @@ class LossyDisk {
     std::vector<Names> unsynced_names;  // after each change, in order
     bool full = false;                  // nothing may grow
     bool syncs_fail = false;
-    int operations_left = -1;  // until the power goes; -1: it stays
+    int opens_fail = 0, reads_fail = 0;  // as many, from now on
+    int operations_left = -1;            // until the power goes; -1: it stays
 
     // Afterwards the disk is as a machine finds it that starts again.
     void crash(std::mt19937& random) {
@@ -66,6 +67,12 @@ class LossyDisk {
         if (operations_left == 0) return fail(Error::Kind::internal, "the power is off");
         if (operations_left > 0) --operations_left;
         return {};
+    }
+
+    static Result<> fails(int& left) {
+        if (left == 0) return {};
+        --left;
+        return fail(Error::Kind::internal, "injected: Too many open files");
     }
 
     std::unique_ptr<Storage> storage();
@@ -112,6 +119,8 @@ class LossyFile final : public File {
         return change({false, offset, std::string(data)});
     }
     Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const override {
+        if (Result<> works = LossyDisk::fails(disk_.reads_fail); !works)
+            return std::unexpected(works.error());
         if (offset >= inode_->now.size()) return std::size_t{0};
         return inode_->now.copy(into.data(), into.size(), offset);
     }
@@ -146,6 +155,8 @@ class LossyStorage final : public Storage {
     explicit LossyStorage(LossyDisk& disk) : disk_(disk) {}
 
     Result<std::unique_ptr<File>> open(const std::string& name, bool create) override {
+        if (Result<> works = LossyDisk::fails(disk_.opens_fail); !works)
+            return std::unexpected(works.error());
         const auto found = disk_.names.find(name);
         if (found != disk_.names.end()) return std::make_unique<LossyFile>(disk_, found->second);
         if (!create) return fail(Error::Kind::not_found, name + " is not there");

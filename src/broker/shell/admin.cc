@@ -48,7 +48,8 @@ Admin::Task Admin::get_status(rpc::Request) {
                          {"connections", server_.connections()},
                          {"queues", server_.broker().queue_stats().size()},
                          {"segments", server_.log().stats().segments},
-                         {"held_back", server_.log().held_back()}});
+                         {"held_back", server_.log().held_back()},
+                         {"read_failure", server_.log().stats().read_failure}});
 }
 
 Admin::Task Admin::get_metrics(rpc::Request) {
@@ -92,6 +93,7 @@ std::string metrics_text(Server& server) {
     add_metric(text, "log_syncs_total", "counter", log.syncs);
     add_metric(text, "log_bytes_total", "counter", log.bytes);
     add_metric(text, "log_spoilt_bytes", "gauge", log.spoilt_bytes);
+    add_metric(text, "log_read_failures_total", "counter", log.read_failures);
     add_metric(text, "publishers_held_back", "gauge", server.log().held_back() ? 1 : 0);
 
     const std::vector<QueueStats> queues = server.broker().queue_stats();

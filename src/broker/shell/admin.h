@@ -3,7 +3,8 @@
 //   PUT  /config              a whole broker.json           → {"revision"}
 //   GET  /queues              → [{"name","ready","unacked","consumers","bytes","durable"}…]
 //   POST /queues/NAME/purge   → {"purged"}
-//   GET  /status              → {"revision","connections","queues","segments","held_back"}
+//   GET  /status              → {"revision","connections","queues","segments","held_back","read_failure"}
+//                               read_failure: why messages cannot be read back just now, else empty
 //   GET  /metrics             → Prometheus text
 #pragma once
 
