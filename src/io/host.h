@@ -5,7 +5,8 @@
 
 namespace havn::io {
 
-// The memory this process may use, in bytes: the host's RAM, or the limit of the memory cgroup it is in (v2 or
+// The memory this process may use, in bytes: the host's RAM, or the limit of the memory cgroup it is in
+// (v2 or
 // v1) where that is lower. 1 GiB when neither can be read.
 std::uint64_t host_memory_bytes();
 
