@@ -1,7 +1,11 @@
 // Buffers of one thread. A connection holds one only while bytes are in it: an idle one costs none.
+//
+// A buffer knows its own capacity: the configuration may change it for those taken later, so whoever copies
+// into a buffer asks that buffer, or takes one that is large enough.
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -22,6 +26,13 @@ struct Buffer {
     bool full() const { return space_size() == 0; }
     void clear() { begin = end = Body::headroom; }
 
+    // Moves what is left to the front, so that all the room is behind it.
+    void compact() {
+        std::memmove(memory.get() + Body::headroom, first(), size());
+        end -= begin - Body::headroom;
+        begin = Body::headroom;
+    }
+
     std::unique_ptr<char[]> memory;
     std::size_t capacity;
     std::size_t begin = Body::headroom, end = Body::headroom;
@@ -37,10 +48,21 @@ using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
 class BufferPool {
   public:
     static constexpr std::size_t kept_max = 64;
+    static constexpr std::size_t own_fields_bytes = 4096;  // more than what we add to a head
 
-    void set_capacity(std::size_t capacity) { capacity_ = capacity; }
+    // Of the buffers taken from now on.
+    void set_capacity(std::size_t capacity) {
+        if (capacity != capacity_) free_.clear();
+        capacity_ = capacity;
+    }
     std::size_t capacity() const { return capacity_; }
 
+    // With room for `bytes` at least.
+    BufferPtr take(std::size_t bytes) {
+        const std::size_t capacity = bytes + Body::headroom + Body::tailroom;
+        if (capacity > capacity_) return BufferPtr(new Buffer(capacity), BufferReturn{this});
+        return take();
+    }
     BufferPtr take() {
         if (free_.empty()) return BufferPtr(new Buffer(capacity_), BufferReturn{this});
         Buffer* const buffer = free_.back().release();

@@ -126,11 +126,7 @@ bool Client::parse() {
     const bool oversized = parsed.progress == http1::Progress::complete ? parsed.bytes > limits.head_bytes_max
                                                                         : in_->size() > limits.head_bytes_max;
     if (parsed.progress == http1::Progress::need_more && !oversized) {
-        if (in_->full()) {  // pipelined requests moved it to the end
-            std::memmove(in_->memory.get() + Body::headroom, in_->first(), in_->size());
-            in_->end -= in_->begin - Body::headroom;
-            in_->begin = Body::headroom;
-        }
+        if (in_->full()) make_room();
         return false;
     }
     state_ = State::exchanging;
@@ -146,6 +142,15 @@ bool Client::parse() {
         exchange_->begin(*this, std::move(in_), head, parsed.bytes);
     }
     return true;
+}
+
+// Pipelined requests moved a head to the end of its buffer, or the limit was raised since it was taken.
+void Client::make_room() {
+    if (in_->size() < in_->capacity / 2) return in_->compact();
+    BufferPtr larger = worker_.buffers().take(2 * in_->size());
+    std::memcpy(larger->space(), in_->first(), in_->size());
+    larger->end += in_->size();
+    in_ = std::move(larger);
 }
 
 void Client::exchange_over(After after, BufferPtr rest) {

@@ -53,7 +53,7 @@ class Client : public Pollable, public Timer {
 
     bool next_request();
     bool parse();
-    void refuse_oversized();
+    void make_room();
     void note_head_begun();
     Time deadline() const;
     void begin_linger();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/assert.h"
 #include "gateway/core/forward.h"
 #include "gateway/core/retry.h"
 #include "gateway/shell/worker.h"
@@ -30,6 +29,7 @@ void Exchange::reset() {
     up_head_.reset();
     down_head_.reset();
     down_in_.reset();
+    body_rule_ = http1::Rule::none;
     status_ = 0;
     if (payload_.capacity() > 65536) payload_ = {};
     payload_.clear();
@@ -117,7 +117,7 @@ void Exchange::route() {
 void Exchange::start_upstream() {
     if (!body_read_on_ && first_piece_.empty() && !request_body_.done() && in_->size() > 0) {
         std::string_view piece;
-        if (take_body_piece(piece) == Take::ended) return;
+        if (const Take taken = take_body_piece(piece); taken != Take::piece) return body_stopped(taken);
         first_piece_ = piece;
     }
     Service& service = *entry_->service;
@@ -132,11 +132,16 @@ void Exchange::start_upstream() {
     }
 }
 
+// True: an attempt is under way, or the request was answered.
 bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
     Service& service = *entry_->service;
+    upstream_address_ = endpoint.address;
+    if (!prepare_upstream_head()) {
+        answer_error(431, "refused", "the head of the request is too large with the fields the gateway adds");
+        return true;
+    }
     endpoint_ = &endpoint;
     ++endpoint.in_flight;
-    upstream_address_ = endpoint.address;
     service.metrics->requests.add();
     upstream_ = worker_.services().acquire(endpoint, *this, fresh);
     // What cannot be repeated does not go where the far end may have hung up just now.
@@ -157,27 +162,29 @@ bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
     worker_.deadlines().set(
         *this, phase_ == Phase::connecting ? std::min(connect_deadline, total_deadline_) : total_deadline_);
     bytes_sent_ = upload_over_ = upload_complete_ = false;
-    prepare_upstream_head();
     return true;
 }
 
-void Exchange::prepare_upstream_head() {
-    up_head_ = worker_.buffers().take();
+// False: too large. The buffer is made for this head, whatever the limits of the configuration are by now.
+bool Exchange::prepare_upstream_head() {
+    up_head_ = worker_.buffers().take(raw_.size() + BufferPool::own_fields_bytes);
     const bool upgrade = http1::equal_ignoring_case(facts_.upgrade, "websocket") && request_body_.done() &&
                          first_piece_.empty();
     if (!upgrade) facts_.upgrade = {};
     http1::SpanWriter writer({up_head_->first(), up_head_->space_size()});
-    const bool fits = write_upstream_head(writer, {.head = head_,
-                                                   .facts = facts_,
-                                                   .raw = raw_,
-                                                   .client = client_->address(),
-                                                   .trusted = client_->trusted(),
-                                                   .authority = upstream_address_,
-                                                   .request_id = id_.view(),
-                                                   .upgrade = upgrade});
-    HAVN_ASSERT(fits, "a buffer holds the largest head and our fields");
+    if (!write_upstream_head(writer, {.head = head_,
+                                      .facts = facts_,
+                                      .raw = raw_,
+                                      .client = client_->address(),
+                                      .trusted = client_->trusted(),
+                                      .authority = upstream_address_,
+                                      .request_id = id_.view(),
+                                      .upgrade = upgrade})) {
+        return false;
+    }
     up_.head = writer.text();
     up_.body = first_piece_;
+    return true;
 }
 
 // False: still connecting, or it failed and is dealt with.
@@ -198,13 +205,16 @@ void Exchange::give_up_attempt(bool reusable) {
     up_.clear();
     up_head_.reset();
     down_in_.reset();
+    if (client_served_) return;
+    down_.clear();  // an interim response of which nothing was sent
+    down_head_.reset();
 }
 
 // Before a final response began: another attempt if that does no harm, else the answer for this failure.
 void Exchange::attempt_failed(Failure failure) {
     Service& service = *entry_->service;
     const bool answered = down_in_ && down_in_->size() > 0;
-    const bool stale = failure == Failure::closed && upstream_->reused() && !answered;
+    const bool stale = failure == Failure::closed && upstream_ && upstream_->reused() && !answered;
     const Attempt attempt{.bytes_sent = bytes_sent_,
                           .response_started = answered || failure == Failure::malformed,
                           .idempotent = http1::row(head_.method).idempotent,

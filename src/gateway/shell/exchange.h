@@ -2,6 +2,9 @@
 //
 // Both bodies stream through one buffer per direction: the next piece is read only when the last one has
 // left, so a slow reader slows its writer and memory stays bounded. Every path ends in finish().
+//
+// While bytes are relayed, a step moves some of them and says what it found; it ends nothing. relay() alone
+// acts on that, in conclude(), so that no step goes on with an upstream or a client that is gone.
 #pragma once
 
 #include <memory>
@@ -56,31 +59,57 @@ class Exchange : public Timer, public Publisher::Waiter {
         over
     };
     enum class Failure : std::uint8_t { none, connect, timeout, closed, malformed, unavailable };
-    enum class Take : std::uint8_t { piece, wait, ended };
+
+    // What became of taking a piece of the request's body.
+    enum class Take : std::uint8_t {
+        piece,
+        wait,         // for more from the client
+        half_closed,  // a tunnel's client has said everything
+        client_gone,
+        refused,  // it breaks body_rule_
+    };
+
+    // What a step of relaying found.
+    enum class Step : std::uint8_t {
+        moved,    // something changed: look at both directions again
+        waiting,  // nothing to do without another event
+        // The rest ends the attempt or the exchange.
+        complete,      // all of the response was sent
+        client_gone,   // the client is lost
+        body_refused,  // the request's body breaks body_rule_
+        closed,        // the upstream is gone and no final head was passed on
+        malformed,     // the upstream's answer is refused and no final head was passed on
+        broken,        // the same after a final head was passed on: it cannot be completed
+    };
 
     // exchange.cc: routing, choosing an endpoint, failing
     void route();
     void start_upstream();
     bool try_endpoint(Endpoint& endpoint, bool fresh);
     bool connected();
-    void prepare_upstream_head();
+    [[nodiscard]] bool prepare_upstream_head();
     void attempt_failed(Failure failure);
     void give_up_attempt(bool reusable);
     void answer_failure(Failure failure);
 
     // exchange_relay.cc: bytes in both directions
     void relay();
-    void upload();
-    Take take_body_piece(std::string_view& piece);
-    void download();
-    bool receive_response();
-    void upstream_ended(bool orderly);
-    bool read_response_head();
-    bool forward_interim(const http1::ResponseHead& head, std::string_view raw);
-    bool forward_head(const http1::ResponseHead& head, http1::ResponseFacts facts, std::string_view raw);
-    bool begin_tunnel(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
-                      std::string_view raw);
-    bool forward_body();
+    void conclude(Step step);
+    void complete_response();
+    [[nodiscard]] Step upload();
+    [[nodiscard]] Take take_body_piece(std::string_view& piece);
+    [[nodiscard]] Take receive_body();
+    void body_stopped(Take taken);
+    [[nodiscard]] Step download();
+    [[nodiscard]] Step receive_response();
+    [[nodiscard]] Step upstream_ended(bool orderly);
+    [[nodiscard]] Step read_response_head();
+    [[nodiscard]] Step forward_interim(const http1::ResponseHead& head, std::string_view raw);
+    [[nodiscard]] Step forward_head(const http1::ResponseHead& head, http1::ResponseFacts facts,
+                                    std::string_view raw);
+    [[nodiscard]] Step begin_tunnel(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
+                                    std::string_view raw);
+    [[nodiscard]] Step forward_body();
 
     // exchange_answer.cc: what the gateway says itself, queue routes, the end
     struct Answer {
@@ -117,6 +146,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     Body request_body_;
     std::string_view first_piece_;  // of the body: what came with the head, as it is sent
     BufferPtr body_in_;             // further pieces
+    http1::Rule body_rule_ = http1::Rule::none;
 
     // The way up.
     std::vector<Peer*> tried_;

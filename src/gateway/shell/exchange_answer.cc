@@ -23,13 +23,13 @@ void Exchange::answer_error(std::uint16_t status, std::string_view cause, std::s
 
 void Exchange::answer(const Answer& what) {
     give_up_attempt(false);
+    std::string text(down_.head);  // the rest of an interim response that the client has a part of
     status_ = what.status;
     const http1::Framing& body = request_body_.received();
     const bool small =
         request_body_.done() || (body.kind == Kind::length && !facts_.expects_continue &&
                                  body.length - request_body_.payload_bytes() <= drained_bytes_max);
     close_after_ = !facts_.keep_alive || !small || worker_.stopping();
-    std::string text;
     http1::write_status_line(text, what.status);
     http1::write_header(text, "Date", worker_.http_date());
     if (!what.type.empty()) http1::write_header(text, "Content-Type", what.type);
@@ -61,7 +61,7 @@ void Exchange::run_answer() {
     }
     while (!close_after_ && !request_body_.done()) {
         std::string_view unread;
-        if (take_body_piece(unread) != Take::piece) return;
+        if (const Take taken = take_body_piece(unread); taken != Take::piece) return body_stopped(taken);
     }
     if (!close_after_) return finish(Client::After::keep);
     finish(request_body_.done() ? Client::After::close : Client::After::linger);
@@ -85,7 +85,7 @@ void Exchange::collect() {
     }
     while (!request_body_.done()) {
         std::string_view piece;
-        if (take_body_piece(piece) != Take::piece) return;
+        if (const Take taken = take_body_piece(piece); taken != Take::piece) return body_stopped(taken);
         payload_ += piece;
         if (payload_.size() > max)
             return answer_error(413, "body", "the request body is larger than the route takes");

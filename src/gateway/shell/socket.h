@@ -17,6 +17,7 @@ namespace havn::gateway {
 struct Outgoing {
     std::string_view head, body;
     bool empty() const { return head.empty() && body.empty(); }
+    std::size_t size() const { return head.size() + body.size(); }
     void clear() { head = body = {}; }
     void advance(std::size_t sent) {
         const std::size_t of_head = sent < head.size() ? sent : head.size();

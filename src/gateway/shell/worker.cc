@@ -17,7 +17,6 @@ static constexpr std::size_t log_flush_bytes = 65536;
 static constexpr milliseconds log_flush_after{200};
 static constexpr milliseconds accept_pause{100};
 static constexpr std::size_t free_exchanges_max = 1024;
-static constexpr std::size_t own_fields_bytes = 4096;  // more than what we add to a head
 
 Worker::Mailbox::Mailbox(Poller& poller) : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     const Result<> added = poller.add(event_.get(), *this, Poller::level);
@@ -85,7 +84,7 @@ void Worker::turn() {
 
 void Worker::set_config(std::shared_ptr<const Config> config) {
     const Limits& limits = config->limits;
-    buffers_.set_capacity(std::max<std::size_t>(limits.head_bytes_max, 32768) + own_fields_bytes);
+    buffers_.set_capacity(std::max<std::size_t>(limits.head_bytes_max, 32768) + BufferPool::own_fields_bytes);
     headers_.resize(std::max<std::size_t>(limits.header_count_max, 256));
     services_.configure(config->upstreams);
     tables_ = std::make_shared<const Tables>(std::move(config), services_, metrics_);

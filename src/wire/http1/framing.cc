@@ -73,7 +73,10 @@ std::expected<Framing, Rule> decide(const FramingFields& fields, std::uint8_t mi
     return Framing{Framing::Kind::length, *length};
 }
 
+constexpr std::size_t host_name_bytes_max = 255;  // RFC 1035 §2.3.4; a port of five digits may follow
+
 bool valid_host(std::string_view host) {
+    if (host.size() > host_name_bytes_max + 6) return false;
     std::string_view port;
     if (host.starts_with('[')) {
         const std::size_t bracket = host.find(']');
@@ -86,7 +89,7 @@ bool valid_host(std::string_view host) {
     } else {
         const std::size_t colon = host.find(':');
         const std::string_view name = host.substr(0, colon);
-        if (name.empty()) return false;
+        if (name.empty() || name.size() > host_name_bytes_max) return false;
         for (const char c : name) {
             if (!has(c, host_character)) return false;
         }

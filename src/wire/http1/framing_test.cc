@@ -84,6 +84,11 @@ TEST_F(Framed, a_host_is_needed_in_1_1_and_must_be_one) {
     for (const std::string good : {"h", "h:80", "h:", "[::1]:8080", "127.0.0.1", "a-b.c_d"}) {
         EXPECT_TRUE(request("GET / HTTP/1.1\r\nHost: " + good + "\r\n\r\n").has_value()) << good;
     }
+    const std::string longest(255, 'a');
+    EXPECT_TRUE(request("GET / HTTP/1.1\r\nHost: " + longest + ":65535\r\n\r\n").has_value());
+    EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: " + longest + "a\r\n\r\n").error(), Rule::host_invalid);
+    EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: [" + std::string(260, ':') + "]\r\n\r\n").error(),
+              Rule::host_invalid);
     for (const std::string bad : {"", "u@h", "a b", "a,b", "h:8x", "h:123456", "[::1", "[g]", "a/b", ":80"}) {
         EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: " + bad + "\r\n\r\n").error(), Rule::host_invalid) << bad;
     }
