@@ -1,6 +1,7 @@
 // The one place JSON enters: nlohmann's, for configuration and the control API, never on a hot path.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -10,13 +11,11 @@ namespace havn {
 
 using Json = nlohmann::json;
 
-// Text to value. Error::invalid names the byte and what stood there.
-inline Result<Json> parse_json(std::string_view text) {
-    try {
-        return Json::parse(text);
-    } catch (const Json::parse_error& error) {
-        return fail(Error::Kind::invalid, error.what());
-    }
-}
+// Writing a document out takes a stack frame for each level.
+inline constexpr std::size_t json_depth_max = 128;
+
+// Text to value; throws nothing. Error::invalid names the byte and what stood there, a number that no double
+// can hold, or a nesting deeper than json_depth_max.
+Result<Json> parse_json(std::string_view text);
 
 }  // namespace havn

@@ -1,8 +1,13 @@
 #include "broker/core/config.h"
 
+#include "base/json_reader.h"
+
 namespace havn::broker {
 
 namespace {
+
+constexpr std::uint64_t ttl_max_ms =
+    10ull * 365 * 24 * 3600 * 1000;  // a limit against overflow, not a policy
 
 Json to_json(const QueuePolicy& policy) {
     Json json{{"name", policy.name},
@@ -13,15 +18,21 @@ Json to_json(const QueuePolicy& policy) {
     return json;
 }
 
-QueuePolicy policy_from_json(const Json& json) {
-    QueuePolicy policy;
-    policy.name = json.at("name");
-    policy.max_attempts = json.value("max_attempts", policy.max_attempts);
-    policy.backoff_min = milliseconds(json.value("backoff_min_ms", std::int64_t{0}));
-    policy.backoff_max = milliseconds(json.value("backoff_max_ms", std::int64_t{0}));
-    if (json.contains("message_ttl_ms"))
-        policy.message_ttl = milliseconds(json["message_ttl_ms"].get<std::int64_t>());
-    return policy;
+void read_policy(JsonReader& reader, QueuePolicy& policy) {
+    reader.required_text("name", policy.name);
+    if (policy.name.size() > 255) reader.refuse("name", "a queue name has at most 255 bytes");
+    reader.number("max_attempts", policy.max_attempts, 0, UINT32_MAX);
+    reader.duration("backoff_min_ms", policy.backoff_min);
+    reader.duration("backoff_max_ms", policy.backoff_max);
+    milliseconds ttl{0};
+    reader.duration("message_ttl_ms", ttl, 0, ttl_max_ms);
+    if (reader.has("message_ttl_ms")) policy.message_ttl = ttl;
+}
+
+void read_user(JsonReader& reader, User& user) {
+    reader.required_text("name", user.name);
+    reader.required_text("password", user.password);
+    reader.flag("loopback_only", user.loopback_only);
 }
 
 }  // namespace
@@ -44,32 +55,19 @@ Json to_json(const Config& config) {
 }
 
 Result<Config> config_from_json(const Json& json) {
-    try {
-        Config config;
-        config.revision = json.value("revision", config.revision);
-        for (const Json& policy : json.value("queues", Json::array())) {
-            config.queues.push_back(policy_from_json(policy));
-        }
-        if (json.contains("users")) {
-            config.users.clear();
-            for (const Json& user : json["users"]) {
-                config.users.push_back(
-                    {user.at("name"), user.at("password"), user.value("loopback_only", false)});
-            }
-        }
-        config.heartbeat_seconds = json.value("heartbeat_seconds", config.heartbeat_seconds);
-        config.frame_bytes_max = json.value("frame_bytes_max", config.frame_bytes_max);
-        config.channels_max = json.value("channels_max", config.channels_max);
-        config.message_bytes_max = json.value("message_bytes_max", config.message_bytes_max);
-        config.memory_bytes_for_content =
-            json.value("memory_bytes_for_content", config.memory_bytes_for_content);
-        if (config.frame_bytes_max < 4'096) {
-            return fail(Error::Kind::invalid, "broker.json: frame_bytes_max is below 4096");
-        }
-        return config;
-    } catch (const Json::exception& error) {
-        return fail(Error::Kind::invalid, std::string("broker.json: ") + error.what());
-    }
+    Config config;
+    JsonReader reader(json, "the broker's configuration");
+    reader.number("revision", config.revision, 0, UINT64_MAX);
+    reader.objects("queues", [&](JsonReader& item) { read_policy(item, config.queues.emplace_back()); });
+    if (reader.has("users")) config.users.clear();
+    reader.objects("users", [&](JsonReader& item) { read_user(item, config.users.emplace_back()); });
+    reader.number("heartbeat_seconds", config.heartbeat_seconds, 0, 65'535);
+    reader.number("frame_bytes_max", config.frame_bytes_max, 4'096, 1u << 30);
+    reader.number("channels_max", config.channels_max, 1, 65'535);
+    reader.number("message_bytes_max", config.message_bytes_max, 1, 1u << 30);
+    reader.number("memory_bytes_for_content", config.memory_bytes_for_content, 0, UINT64_MAX);
+    if (Result<> read = reader.result(); !read) return std::unexpected(read.error());
+    return config;
 }
 
 }  // namespace havn::broker

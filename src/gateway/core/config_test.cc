@@ -56,7 +56,7 @@ TEST(Config, an_error_names_the_key_and_what_was_found) {
         {R"({"routes":[{"path":"/","queue":"q","methods":["A B"]}]})",
          "routes[0].methods: 'A B' is no method"},
         {R"({"routes":[{"path":"/","queue":"q","fallback":{"status":99}}]})", "routes[0].fallback.status"},
-        {R"({"upstreams":[{}]})", "upstreams[0].name: is missing"},
+        {R"({"upstreams":[{}]})", "upstreams[0].name is missing"},
         {R"({"upstreams":[{"name":"a","balance":"best"}]})",
          "round_robin or least_connections, found \"best\""},
         {R"({"upstreams":[{"name":"a","weights":[0]}]})", "upstreams[0].weights"},

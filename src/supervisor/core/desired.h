@@ -67,6 +67,6 @@ Json to_json(const Desired& desired);
 // Error::invalid names the key and what was expected there; unknown keys, two programs of one name, unknown
 // dependencies and circles of them are refused as well.
 Result<Desired> desired_from_json(const Json& json);
-Result<Program> program_from_json(const Json& json, const std::string& path);  // `path` opens each message
+Result<Program> program_from_json(const Json& json);
 
 }  // namespace havn::supervisor

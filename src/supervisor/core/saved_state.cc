@@ -89,16 +89,16 @@ static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<c
 }
 
 // A part's specification has no command or directory: it is no program a user could have written.
-static Result<Program> saved_program(Json json, const std::string& path) {
+static Result<Program> saved_program(Json json) {
     const bool is_part = json.is_object() && json.value("command", Json("x")) == "";
-    if (!is_part) return program_from_json(json, path);
+    if (!is_part) return program_from_json(json);
     const Json name = json["name"];
     json["name"] = "part";
     json["command"] = "part";
     json["directory"] = "/";
-    Result<Program> program = program_from_json(json, path);
+    Result<Program> program = program_from_json(json);
     if (!program) return program;
-    if (!name.is_string()) return fail(Error::Kind::corrupt, path + ".name: expected a string");
+    if (!name.is_string()) return fail(Error::Kind::corrupt, "name: expected a string");
     program->name = name.get<std::string>();
     program->command = program->directory = "";
     return program;
@@ -111,8 +111,11 @@ Result<SavedState> saved_state_from_json(const Json& json) {
         saved.run = json.at("run").get<std::string>();
         std::vector<std::shared_ptr<const Program>> programs;
         for (const Json& entry : json.at("programs")) {
-            Result<Program> program = saved_program(entry, fmt::format("programs[{}]", programs.size()));
-            if (!program) return std::unexpected(program.error());
+            Result<Program> program = saved_program(entry);
+            if (!program) {
+                return fail(program.error().kind,
+                            fmt::format("programs[{}].{}", programs.size(), program.error().message));
+            }
             programs.push_back(std::make_shared<const Program>(std::move(*program)));
         }
         std::set<UnitId> ids;
