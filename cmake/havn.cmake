@@ -3,7 +3,6 @@
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  set(ENV{CCACHE_SLOPPINESS} pch_defines,time_macros)
 endif()
 find_program(MOLD mold)
 if(MOLD)
