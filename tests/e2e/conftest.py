@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import uuid
+from pathlib import Path
 
 import pika
 import pytest
@@ -114,6 +115,21 @@ def queue(channel, name):
 
 
 # --- every test
+
+SANITIZER_REPORTS = Path("/tmp/havn-sanitizer")  # tests/sanitizer_options.cc
+
+
+@pytest.fixture(autouse=True)
+def no_sanitizer_report():
+    """A sanitized binary that had something to report fails the test in which it did, whoever runs it."""
+    if SANITIZER_REPORTS.is_dir():
+        for old in SANITIZER_REPORTS.iterdir():
+            old.unlink()
+    yield
+    reports = sorted(SANITIZER_REPORTS.iterdir()) if SANITIZER_REPORTS.is_dir() else []
+    if reports:
+        pytest.fail("\n".join(report.read_text(errors="replace")[:6000] for report in reports), pytrace=False)
+
 
 @pytest.fixture(autouse=True)
 def no_test_hangs(request):
