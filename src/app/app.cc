@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "control/control.h"
 #include "gateway/shell/gateway.h"
+#include "io/inherited.h"
 #include "io/link.h"
 #include "supervisor/shell/supervisor.h"
 
@@ -55,6 +56,7 @@ int run(int argc, char** argv) {
     const std::string_view verb = argc > 1 ? argv[1] : "";
     ::prctl(PR_SET_NAME, "havn");  // executed through a descriptor, the name would be its number
     if (verb == "keeper" || verb == "supervisor") return run_root(verb, argc, argv);
+    if (verb == "control" || verb == "gateway" || verb == "broker") io::close_to_others();
     if (verb == "control") return control::run();
     if (verb == "gateway") return run_part(verb, gateway::run);
     if (verb == "broker") return run_part(verb, broker::run_broker);

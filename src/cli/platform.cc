@@ -1,6 +1,6 @@
 #include "cli/platform.h"
 
-#include <sys/stat.h>
+#include <fcntl.h>
 
 #include <charconv>
 #include <optional>
@@ -22,19 +22,14 @@ Error Platform::not_running() {
     return {Error::Kind::unavailable, "not running", "start it with `havn up`"};
 }
 
-// Looked up in the kernel's list: trying the lock would be in the way of a supervisor that takes it just now.
+// The lock is asked about, not tried: that would be in the way of a supervisor that takes it just now.
 bool Platform::running() const {
-    struct stat status{};
-    if (::stat((data_ + "/run/lock").c_str(), &status) != 0) return false;
-    const Result<std::string> locks = io::read_file("/proc/locks");
-    if (!locks) return false;
-    // "1: FLOCK  ADVISORY  WRITE 4711 08:01:131073 0 EOF"
-    const std::string inode = ":" + std::to_string(status.st_ino) + " 0 EOF";
-    for (std::size_t at = 0; (at = locks->find(inode, at)) != std::string::npos; ++at) {
-        const std::size_t line = locks->rfind('\n', at) + 1;  // of npos: 0
-        if (locks->substr(line, at - line).find("FLOCK") != std::string::npos) return true;
-    }
-    return false;
+    const Result<io::Fd> file = io::open_regular(data_ + "/run/lock", O_RDONLY | O_NOFOLLOW);
+    if (!file) return false;
+    struct flock lock{};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return ::fcntl(file->get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 int Platform::supervisor_pid() const {

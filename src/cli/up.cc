@@ -289,10 +289,11 @@ void Up::stop_keeper(int signal) {
 // Says why nothing could be kept there, before anything is started.
 static Result<> prepare_data(const std::string& data) {
     const std::string remedy = "make it writable for this user, or give another folder with --data DIR";
-    Result<> made = io::make_folder(data, 0755);
+    Result<> made = io::make_folder(data, 0700);
     if (!made) return fail(made.error().kind, "cannot make the data folder: " + made.error().message, remedy);
+    if (Result<io::Fd> ours = io::open_own_folder(data); !ours) return std::unexpected(ours.error());
     const std::string probe = data + "/.writable";
-    Result<io::Fd> file = io::open_file(probe, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    Result<io::Fd> file = io::open_file(probe, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (!file) {
         return fail(file.error().kind, "cannot write to the data folder: " + file.error().message, remedy);
     }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "io/file.h"
+#include "io/inherited.h"
 
 namespace havn::control {
 
@@ -71,9 +72,14 @@ Result<std::optional<Revision>> Applied::current() const {
     return std::optional<Revision>(std::move(revision));
 }
 
-static Result<> write_synced(const std::string& path, const Json& json) {
-    Result<io::Fd> file = io::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+// For us alone, or also for the part whose group is given: there are passwords in it.
+static Result<> write_synced(const std::string& path, const Json& json,
+                             std::optional<gid_t> reader = std::nullopt) {
+    Result<io::Fd> file = io::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (!file) return std::unexpected(file.error());
+    constexpr auto same_owner = static_cast<uid_t>(-1);
+    if (reader && ::fchown(file->get(), same_owner, *reader) != 0) return fail_errno("chown " + path);
+    if (reader && ::fchmod(file->get(), 0640) != 0) return fail_errno("chmod " + path);
     if (Result<> written = io::write_all(file->get(), json.dump(2) + "\n"); !written) return written;
     if (::fsync(file->get()) != 0) return fail_errno("fsync " + path);
     return {};
@@ -85,15 +91,20 @@ Result<> Applied::write(const Revision& revision) const {
     std::error_code ignored;
     fs::remove_all(draft, ignored);
     fs::remove_all(path, ignored);
-    if (Result<> made = io::make_folder(draft); !made) return made;
+    if (Result<> made = io::make_folder(draft, 0711); !made) return made;  // entered, never listed
+    const std::vector<gid_t> groups = io::inherited_groups();
+    const bool apart = groups.size() == 2;
+    const std::optional<gid_t> gateway = apart ? std::optional(groups[0]) : std::nullopt;
+    const std::optional<gid_t> broker = apart ? std::optional(groups[1]) : std::nullopt;
     const Json origin{
         {"file", revision.file}, {"directory", revision.directory}, {"applied_at", revision.applied_at}};
     Result<> written = write_synced(draft + "/manifest.json", manifest::to_json(revision.manifest));
     if (written) written = write_synced(draft + "/origin.json", origin);
     if (written)
         written = write_synced(draft + "/supervisor.json", supervisor::to_json(revision.compiled.supervisor));
-    if (written) written = write_synced(draft + "/gateway.json", gateway::to_json(revision.compiled.gateway));
-    if (written) written = write_synced(draft + "/broker.json", broker::to_json(revision.compiled.broker));
+    const Compiled& compiled = revision.compiled;
+    if (written) written = write_synced(draft + "/gateway.json", gateway::to_json(compiled.gateway), gateway);
+    if (written) written = write_synced(draft + "/broker.json", broker::to_json(compiled.broker), broker);
     if (written) written = io::sync_folder(draft);
     if (!written) return written;
     if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);

@@ -54,7 +54,7 @@ Task<void> Process::start() {
     Result<> resumed = co_await applier_.resume();
     if (!resumed) log::error("the applied configuration is not in force: {}", resumed.error().text());
     api_.add_routes(server_);
-    if (Result<> listening = server_.listen(socket_path); !listening) {
+    if (Result<> listening = server_.listen_as_part(socket_path); !listening) {
         log::error("{}", listening.error().text());
         exit_code_ = 1;
         loop_.stop();

@@ -25,7 +25,7 @@ bool LogTail::reopen() {
     struct stat status{};
     if (::stat(path_.c_str(), &status) != 0) return false;
     if (file_ && status.st_ino == inode_) return false;
-    Result<io::Fd> opened = io::open_file(path_, O_RDONLY);
+    Result<io::Fd> opened = io::open_regular(path_, O_RDONLY | O_NOFOLLOW);
     if (!opened || ::fstat(opened->get(), &status) != 0) return false;
     file_ = std::move(*opened);
     inode_ = status.st_ino;
@@ -71,7 +71,7 @@ std::vector<std::string> LogTail::last(std::size_t count) {
         position_ = newline == std::string::npos ? end - tail.size() : end - (tail.size() - newline - 1);
     }
     if (lines.size() < count) {
-        if (Result<io::Fd> older = io::open_file(path_ + ".1", O_RDONLY)) {
+        if (Result<io::Fd> older = io::open_regular(path_ + ".1", O_RDONLY | O_NOFOLLOW)) {
             struct stat status{};
             if (::fstat(older->get(), &status) != 0) return lines;
             std::vector<std::string> before =
@@ -131,11 +131,15 @@ static std::optional<LogSource> source_of(const fs::path& path) {
 std::vector<LogSource> find_logs(const std::string& folder, const std::string& name, std::uint32_t instance) {
     std::vector<LogSource> found;
     std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-        std::optional<LogSource> source = source_of(entry->path());
-        if (!source) continue;
-        const bool wanted = name.empty() ? source->instance > 0 : source->name == name;
-        if (wanted && (instance == 0 || source->instance == instance)) found.push_back(std::move(*source));
+    for (const char* part : {"", "/gateway"}) {  // a part that writes by itself has a folder of its own
+        fs::directory_iterator entry(folder + part, error), end;
+        for (; !error && entry != end; entry.increment(error)) {
+            std::optional<LogSource> source = source_of(entry->path());
+            if (!source) continue;
+            const bool wanted = name.empty() ? source->instance > 0 : source->name == name;
+            if (wanted && (instance == 0 || source->instance == instance))
+                found.push_back(std::move(*source));
+        }
     }
     std::ranges::sort(found, [](const LogSource& a, const LogSource& b) {
         return std::tie(a.name, a.instance) < std::tie(b.name, b.instance);

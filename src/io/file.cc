@@ -9,13 +9,45 @@
 namespace havn::io {
 
 Result<Fd> open_file(const std::string& path, int flags, unsigned mode) {
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, mode);
     if (fd < 0) return fail_errno("open " + path);
     return Fd(fd);
 }
 
+Result<Fd> open_regular(const std::string& path, int flags, unsigned mode) {
+    Result<Fd> file = open_file(path, flags, mode);
+    if (!file) return file;
+    struct stat status{};
+    if (::fstat(file->get(), &status) != 0) return fail_errno("stat " + path);
+    if (!S_ISREG(status.st_mode)) return fail(Error::Kind::invalid, "open " + path + ": not a regular file");
+    return file;
+}
+
+Result<Fd> open_own_folder(const std::string& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) return fail_errno("open " + path);
+    if (!S_ISDIR(status.st_mode)) {
+        if (!S_ISLNK(status.st_mode))
+            return fail(Error::Kind::denied, path + " is no folder", "give another one with --data DIR");
+        return fail(Error::Kind::denied, path + " is a link; a data folder must not be one",
+                    "name the folder it points to with --data DIR");
+    }
+    Result<Fd> folder = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const bool opened = folder && ::fstat(folder->get(), &status) == 0;
+    if (status.st_uid != ::geteuid()) {
+        const std::string owner = std::to_string(status.st_uid);
+        return fail(Error::Kind::denied,
+                    path + " belongs to uid " + owner + ", this is uid " + std::to_string(::geteuid()) +
+                        ": what stands in it is not believed",
+                    "run it as its owner, or give another folder with --data DIR, or remove this one");
+    }
+    if (!folder) return folder;
+    if (!opened) return fail_errno("stat " + path);
+    return folder;
+}
+
 Result<std::string> read_file(const std::string& path) {
-    Result<Fd> file = open_file(path, O_RDONLY);
+    Result<Fd> file = open_regular(path, O_RDONLY);
     if (!file) return std::unexpected(file.error());
     std::string text;
     char buffer[65536];

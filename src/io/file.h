@@ -9,7 +9,14 @@
 
 namespace havn::io {
 
+// Never waits: what somebody put at the path may be a pipe that nobody has open at the other end.
 Result<Fd> open_file(const std::string& path, int flags, unsigned mode = 0640);
+// The same where another user may make the path: Error::invalid for what is no regular file.
+Result<Fd> open_regular(const std::string& path, int flags, unsigned mode = 0640);
+// A folder that is this user's; Error::denied for a link and for one of another user.
+Result<Fd> open_own_folder(const std::string& path);
+
+// Of a regular file.
 Result<std::string> read_file(const std::string& path);
 
 // All of `data` at the descriptor's position; short writes are continued.

@@ -23,8 +23,9 @@ Result<> RotatingFile::write(std::string_view data) {
 }
 
 Result<> RotatingFile::open() {
-    // The folder may belong to a less privileged user than this process: never follow a link out of it.
-    Result<Fd> file = open_file(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+    // The folder may belong to a less privileged user than this process: never follow a link out of it, never
+    // wait for a reader.
+    Result<Fd> file = open_regular(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
     if (!file) return std::unexpected(file.error());
     struct stat status{};
     if (::fstat(file->get(), &status) != 0) return fail_errno("stat " + path_);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "io/gate.h"
+#include "io/inherited.h"
 #include "io/loop.h"
 #include "io/net.h"
 #include "rpc/reader.h"
@@ -100,6 +101,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     Limits limits;
     io::Acceptor acceptor;
     io::Gate connections;
+    std::set<uid_t> callers = io::permitted_callers();
     std::set<std::shared_ptr<Connection>> open;
     std::vector<Route> routes;
 };
@@ -117,7 +119,20 @@ void Server::route(std::string_view method, std::string_view pattern, Handler ha
 Result<> Server::listen(const std::string& path, unsigned mode) {
     Result<io::Fd> socket = io::listen_on("unix:" + path, {.unix_mode = mode});
     if (!socket) return std::unexpected(socket.error());
-    Result<io::Acceptor> acceptor = io::adopt_acceptor(state_->executor, std::move(*socket));
+    return listen_on(std::move(*socket));
+}
+
+Result<> Server::listen_as_part(const std::string& path) {
+    std::optional<io::Fd> given = io::inherited_rpc_socket();
+    return given ? listen_on(*std::move(given)) : listen(path);
+}
+
+void Server::permit(std::set<uid_t> callers) {
+    state_->callers = std::move(callers);
+}
+
+Result<> Server::listen_on(io::Fd socket) {
+    Result<io::Acceptor> acceptor = io::adopt_acceptor(state_->executor, std::move(socket));
     if (!acceptor) return std::unexpected(acceptor.error());
     state_->acceptor = std::move(*acceptor);
     io::asio::co_spawn(state_->executor, State::accept(state_), io::asio::detached);
@@ -256,9 +271,25 @@ Task<Response> Server::State::answer(Request request) {
     co_return error({Error::Kind::not_found, "no such path: " + request.path, {}});
 }
 
+// Why the peer may not ask; nothing when it may.
+static std::optional<Error> objection(int socket, const std::set<uid_t>& callers) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return Error{Error::Kind::denied, "it is not known who asks", {}};
+    if (callers.contains(peer.uid)) return std::nullopt;
+    std::string others;
+    for (const uid_t uid : callers) {
+        if (uid != 0) others += fmt::format(" and uid {}", uid);
+    }
+    return Error{Error::Kind::denied, fmt::format("uid {} may not ask; root{} may", peer.uid, others), {}};
+}
+
 Task<void> Server::State::serve(std::shared_ptr<State> self, std::shared_ptr<Connection> connection,
                                 io::Gate::Holder) {
-    for (bool keep_alive = true; keep_alive;) {
+    std::optional<Error> objected = objection(connection->socket.native_handle(), self->callers);
+    if (objected) co_await refuse(connection, *std::move(objected));
+    for (bool keep_alive = !objected; keep_alive;) {
         Connection::arm(connection, self->limits.request_timeout);
         Result<std::optional<Head>> head = co_await connection->reader.request_head();
         Result<Request> request = fail(Error::Kind::unavailable, "closed");

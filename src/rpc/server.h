@@ -6,14 +6,20 @@
 //
 // Handlers run on the loop's thread, one request at a time per connection, connections side by side. A
 // handler is a plain function that returns a coroutine (give it a member function's; never make the lambda
-// itself one). Access is the socket file's mode: whoever may open it may do everything.
+// itself one).
+//
+// Who may ask is decided by the kernel: by the socket file's owner and mode, and by the peer's credentials
+// (SO_PEERCRED, unix(7)): root and io::permitted_callers(). Whoever may, may do everything; another one is
+// answered with Error::denied, which names who may.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
+#include "io/fd.h"
 #include "rpc/message.h"
 
 namespace havn::rpc {
@@ -41,11 +47,18 @@ class Server {
     // Takes the socket file (a dead process's is replaced) and starts to answer.
     Result<> listen(const std::string& path, unsigned mode = 0600);
 
+    // A part of the platform: answers on the socket the supervisor made, or, where it runs alone, on `path`.
+    Result<> listen_as_part(const std::string& path);
+
+    // In place of io::permitted_callers().
+    void permit(std::set<uid_t> callers);
+
     // Closes the listener and every connection, then waits for the handlers under way.
     Task<void> close();
 
   private:
     struct State;
+    Result<> listen_on(io::Fd socket);
     std::shared_ptr<State> state_;
 };
 

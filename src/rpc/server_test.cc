@@ -245,5 +245,18 @@ TEST(RpcMessage, encoding_and_decoding_are_inverse) {
     EXPECT_EQ(decode("%zz%4"), "%zz%4");
 }
 
+TEST_F(RpcTest, who_may_not_ask_is_told_who_may) {
+    Client asking = client();
+    server_.permit({0, 4711});
+    const auto ask = [&] { return run(asking.request("GET", "/v1/hello/x", nullptr, seconds(5))); };
+    EXPECT_EQ(ask().has_value(), ::geteuid() == 0);
+    server_.permit({4711});
+    const Result<Json> refused = ask();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, Error::Kind::denied);
+    EXPECT_EQ(refused.error().message,
+              "uid " + std::to_string(::geteuid()) + " may not ask; root and uid 4711 may");
+}
+
 }  // namespace
 }  // namespace havn::rpc

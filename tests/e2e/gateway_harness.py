@@ -143,7 +143,7 @@ class Gateway:
 
     def access_log(self, count):
         """The log's entries, once there are at least `count`."""
-        path = self.folder / "logs/access.log"
+        path = self.folder / "logs/gateway/access.log"
 
         def entries():
             text = path.read_text() if path.exists() else ""

@@ -110,7 +110,7 @@ class Platform:
     def __init__(self, binary: Path):
         self.binary = Path(binary)
         self.folder = Path(tempfile.mkdtemp(prefix="havn-e2e-"))
-        self.folder.chmod(0o755)
+        self.folder.chmod(0o777)  # as root the programs run as a user of their own, and some write here
         self.data = self.folder / ".havn"
         self.cookie = uuid.uuid4().hex
         self.gateway = self.broker = None
@@ -140,6 +140,7 @@ class Platform:
 
     def copy_tree(self, source: Path, ignore=("data", ".havn", "__pycache__")):
         shutil.copytree(source, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*ignore))
+        self.folder.chmod(0o777)
 
     # --- the commands
 
@@ -238,7 +239,7 @@ class Platform:
 
     def logs(self, lines=60) -> str:
         """The tails of everything the platform and its instances wrote."""
-        files = [self.folder / "foreground.log", *sorted((self.data / "logs").glob("*.log"))]
+        files = [self.folder / "foreground.log", *sorted((self.data / "logs").rglob("*.log"))]
         parts = []
         for file in files:
             if file.exists() and file.stat().st_size:

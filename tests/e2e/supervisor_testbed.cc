@@ -1,7 +1,7 @@
 // The real keeper and supervisor with stand-ins for control, gateway and broker, for
 // tests/e2e/test_supervisor.py.
 //
-// control listens on run/testbed.sock and takes one JSON object per line: a message for the supervisor
+// control listens on run/control.sock, which the supervisor made, and takes one JSON object per line: a message for the supervisor
 // (answered with its reply) or {"type":"processes"} (answered with the last table). gateway and broker say
 // they are ready, answer what the protocol asks for, and print every message they get.
 #include <cstdio>
@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 
+#include "io/inherited.h"
 #include "io/link.h"
 #include "io/loop.h"
 #include "io/net.h"
@@ -61,7 +62,7 @@ class Part {
     }
 
     static io::Task<void> accept(Part* self) {
-        Result<io::Fd> socket = io::listen_on("unix:run/testbed.sock", {});
+        std::optional<io::Fd> socket = io::inherited_rpc_socket();
         if (!socket) std::abort();
         Result<io::Acceptor> acceptor = io::adopt_acceptor(self->loop_.executor(), std::move(*socket));
         for (;;) {

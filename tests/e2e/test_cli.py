@@ -427,14 +427,14 @@ def test_a_running_platform_refuses_a_second_one_in_its_folder(shop):
     assert second.returncode == 1 and "already running" in second.stdout
 
 
-def test_two_platforms_live_side_by_side(shop, tmp_path):
+def test_two_platforms_live_side_by_side(shop):
     shop.up()
     other_gateway, other_broker = free_port(), free_port()
-    (tmp_path / "server.py").write_text(SERVER)
-    (tmp_path / "havn.toml").write_text(
+    second = shop.write("second/server.py", SERVER).parent
+    (second / "havn.toml").write_text(
         f'[gateway]\nlisten = ["127.0.0.1:{other_gateway}"]\n[broker]\nlisten = ["127.0.0.1:{other_broker}"]\n'
-        f'[service.web]\ncommand = "{PYTHON} {tmp_path}/server.py"\n[route."/"]\nservice = "web"\n')
-    other = ["-f", str(tmp_path / "havn.toml"), "--data", str(shop.folder / "other")]
+        f'[service.web]\ncommand = "{PYTHON} {second}/server.py"\n[route."/"]\nservice = "web"\n')
+    other = ["-f", str(second / "havn.toml"), "--data", str(shop.folder / "other")]
     assert shop.run("up", "-d", *other).returncode == 0
     try:
         assert len(json.loads(shop.run("ps", "--json", *other).stdout)) < len(shop.ps())

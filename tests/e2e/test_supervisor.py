@@ -8,11 +8,13 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -62,6 +64,7 @@ class Bed:
         self.app = folder / "app"
         self.data = folder / "data"
         self.app.mkdir()
+        self.app.chmod(0o777)   # as root its programs run as a user of their own, and write here
         (self.app / "server.py").write_text(SERVER)
         self.keeper = None
         self.desired = {"revision": 1, "app": "bed", "gateway_threads": 2, "listeners": [], "programs": []}
@@ -82,7 +85,7 @@ class Bed:
         """One line to the control stand-in, one line back."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
-            client.connect(str(self.data / "run" / "testbed.sock"))
+            client.connect(str(self.data / "run" / "control.sock"))
             client.sendall(json.dumps(message).encode() + b"\n")
             with client.makefile() as lines:
                 return json.loads(lines.readline() or "null")
@@ -126,8 +129,10 @@ class Bed:
         return path.read_text() if path.exists() else ""
 
     def close(self):
-        if not self.keeper:
-            return
+        if self.keeper:
+            self.stop()
+
+    def stop(self):
         with contextlib.suppress(ProcessLookupError, KeyError, OSError, IndexError):
             pid = int((self.data / "run" / "lock").read_text())
             os.kill(pid, signal.SIGTERM)
@@ -150,11 +155,13 @@ class Bed:
 
 
 @pytest.fixture
-def bed(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    bed = Bed(tmp_path)
+def bed():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="havn-bed-"))   # pytest's own is closed to other users
+    folder.chmod(0o755)
+    bed = Bed(folder)
     yield bed
     bed.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 SERVE = f"{sys.executable} server.py"
@@ -550,13 +557,24 @@ def test_a_wrong_configuration_is_refused_with_the_place(bed):
     assert error["message"].startswith("programs[0].startretries: expected a whole number")
 
 
-def test_the_applied_configuration_is_started_without_being_asked(bed):
+def test_what_was_accepted_is_started_without_being_asked(bed):
+    bed.program("job", SLEEP, kind="worker", startsecs_ms=0)
+    bed.start()
+    bed.apply()
+    bed.ready("job")
+    bed.stop()
+    bed.start()
+    bed.ready("job")
+
+
+def test_what_stands_in_controls_folder_is_not_run(bed):
     bed.program("job", SLEEP, kind="worker", startsecs_ms=0)
     (bed.data / "applied" / "rev-1").mkdir(parents=True)
     (bed.data / "applied" / "rev-1" / "supervisor.json").write_text(json.dumps(bed.desired))
     (bed.data / "applied" / "current").symlink_to("rev-1")
     bed.start()
-    bed.ready("job")
+    bed.ready("control")
+    assert not bed.row("job")
 
 
 def test_logs_are_rotated_by_size_at_line_ends(bed):
@@ -605,14 +623,19 @@ def test_an_instance_finds_the_environment_it_was_promised(bed):
             "signal.pause()")
     (bed.app / "tell.py").write_text(code)
     bed.program("web", f"{sys.executable} tell.py", environment={"GREETING": "hei"})
-    bed.start(env={**os.environ, "HAVN_LINK_OTHER": "x"}, stdin=subprocess.PIPE)
+    bed.start(env={**os.environ, "AWS_SECRET_ACCESS_KEY": "x", "TZ": "Europe/Oslo", "LC_TIME": "C"},
+              stdin=subprocess.PIPE)
     bed.apply()
     told = json.loads(wait_for(lambda: "\n" in bed.log("web.1") and bed.log("web.1").splitlines()[0]))
     env = told["env"]
     assert env["GREETING"] == "hei" and env["HAVN_NAME"] == "web" and env["HAVN_INSTANCE"] == "1"
     assert int(env["PORT"]) == bed.row("web").get("port")
-    assert env["HOME"] == os.path.expanduser("~") and env["USER"] == env["LOGNAME"]
-    assert "HAVN_LINK" not in env
+    assert env["HOME"] == (os.path.expanduser("~") if os.geteuid() else "/") and env["USER"] == env["LOGNAME"]
+    assert env["TZ"] == "Europe/Oslo" and env["LC_TIME"] == "C"
+    promised = {"GREETING", "HAVN_NAME", "HAVN_INSTANCE", "HAVN_RUN", "PORT", "HOME", "USER", "LOGNAME", "SHELL",
+                "PATH", "TZ"}
+    assert promised <= env.keys()
+    assert {name for name in env.keys() - promised if name != "LANG" and not name.startswith("LC_")} == set()
     assert told["sid"] == told["pid"] and told["umask"] == 0o022 and told["cwd"] == str(bed.app)
     assert told["fds"] == ["0", "1", "2", "3"]   # 3 is the folder being listed
     assert told["mask"] == [] and set(told["ignored"]) <= {13, 25}   # python itself ignores SIGPIPE and SIGXFSZ

@@ -20,7 +20,7 @@ std::string metrics_text(Server& server);
 class Admin {
   public:
     Admin(io::Loop& loop, Server& server);
-    Result<> listen(const std::string& path) { return rpc_.listen(path); }
+    Result<> listen(const std::string& path) { return rpc_.listen_as_part(path); }
 
   private:
     using Task = io::Task<rpc::Response>;

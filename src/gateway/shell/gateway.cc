@@ -20,7 +20,8 @@ namespace {
 
 constexpr const char* config_path = "applied/current/gateway.json";
 constexpr const char* socket_path = "run/gateway.sock";
-constexpr const char* log_path = "logs/access.log";
+constexpr const char* log_folder = "logs/gateway";  // ours alone
+constexpr const char* log_path = "logs/gateway/access.log";
 constexpr seconds finish_max{10};  // for requests under way at a stop
 
 // What the main thread knows: the link, the control socket, and the workers it passes everything on to.
@@ -111,12 +112,13 @@ Result<> Gateway::run() {
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
+    if (Result<> made = io::make_folder(log_folder); !made) log::error("{}", made.error().text());
     load_config();
     server_.route("PUT", "/config", [this](rpc::Request request) { return put_config(std::move(request)); });
     server_.route("GET", "/status", [this](rpc::Request request) { return get_status(std::move(request)); });
     server_.route("GET", "/metrics",
                   [this](rpc::Request request) { return get_metrics(std::move(request)); });
-    if (Result<> listening = server_.listen(socket_path); !listening) return listening;
+    if (Result<> listening = server_.listen_as_part(socket_path); !listening) return listening;
     loop_.spawn(serve_link());
     loop_.spawn(serve_signals());
     loop_.run();

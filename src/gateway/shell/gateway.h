@@ -1,8 +1,8 @@
 // The gateway process: HTTP in, and HTTP to a service or a job to a queue out. ARCHITECTURE.md says what it
 // is told over its link.
 //
-// run() is called in the data folder. It reads applied/current/gateway.json, writes logs/access.log and
-// serves on run/gateway.sock:
+// run() is called in the data folder. It reads applied/current/gateway.json, writes logs/gateway/access.log
+// and serves on run/gateway.sock:
 //   PUT /config     a whole configuration (gateway/core/config.h); in force for new requests when answered
 //   GET /status     revision, threads, endpoints' version
 //   GET /metrics    Prometheus text

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <charconv>
+
 namespace havn::supervisor {
 
 static Account from_entry(const passwd& entry) {
@@ -24,8 +26,12 @@ static Account from_entry(const passwd& entry) {
     return account;
 }
 
-// A number without an entry is a user as well (files copied from elsewhere).
-static Account from_number(uid_t uid, gid_t gid) {
+std::optional<Account> named_account(const std::string& name) {
+    const passwd* entry = ::getpwnam(name.c_str());
+    return entry ? std::optional(from_entry(*entry)) : std::nullopt;
+}
+
+Account numbered_account(uid_t uid, gid_t gid) {
     if (const passwd* entry = ::getpwuid(uid)) return from_entry(*entry);
     Account account;
     account.change = ::geteuid() == 0;
@@ -38,34 +44,34 @@ static Account from_number(uid_t uid, gid_t gid) {
     return account;
 }
 
-Result<Account> account_for(const std::string& name, const std::string& directory) {
+// As getpwnam first: a user may be called by digits.
+static std::optional<Account> account_called(const std::string& name) {
+    if (std::optional<Account> account = named_account(name)) return account;
+    uid_t uid = 0;
+    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
+    if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+    if (uid == static_cast<uid_t>(-1)) return std::nullopt;  // setuid() would take it for "no change"
+    return numbered_account(uid, static_cast<gid_t>(uid));
+}
+
+Result<Account> account_for(const std::string& name, const std::string& directory, const Account& app) {
     const bool root = ::geteuid() == 0;
     if (!name.empty()) {
-        const passwd* entry = ::getpwnam(name.c_str());
-        if (!entry) {
+        std::optional<Account> account = account_called(name);
+        if (!account) {
             return fail(Error::Kind::not_found, "there is no user '" + name + "'",
                         "create it with `adduser --system " + name + "`, or name another in `user`");
         }
-        if (!root && entry->pw_uid != ::geteuid()) {
+        if (!root && account->uid != ::geteuid()) {
             return fail(Error::Kind::denied, "only root can run a program as user '" + name + "'",
                         "start the platform with sudo, or remove `user`");
         }
-        return from_entry(*entry);
+        return *std::move(account);
     }
-    if (!root) return from_number(::geteuid(), ::getegid());
+    if (!root) return numbered_account(::geteuid(), ::getegid());
     struct stat status{};
     if (::stat(directory.c_str(), &status) != 0) return fail_errno("folder " + directory);
-    return from_number(status.st_uid, status.st_gid);
-}
-
-Result<Account> account_of_parts() {
-    if (::geteuid() != 0) return from_number(::geteuid(), ::getegid());
-    for (const char* name : {"havn", "nobody"}) {
-        if (const passwd* entry = ::getpwnam(name)) return from_entry(*entry);
-    }
-    return fail(Error::Kind::not_found,
-                "there is neither a user 'havn' nor 'nobody' to run the platform's parts as",
-                "create one with `adduser --system --group havn`");
+    return status.st_uid == 0 ? app : numbered_account(status.st_uid, status.st_gid);
 }
 
 }  // namespace havn::supervisor

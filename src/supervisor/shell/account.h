@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,14 @@ struct Account {
     std::string shell;
 };
 
-// The user `name`, else the owner of `directory`. Error::not_found when there is none, Error::denied when it
-// is another than ours and we are not root.
-Result<Account> account_for(const std::string& name, const std::string& directory);
+// From the user database; none when it has no such user.
+std::optional<Account> named_account(const std::string& name);
+// A number without an entry in the user database is a user as well; with one it is that user.
+Account numbered_account(uid_t uid, gid_t gid);
 
-// control, gateway and broker: as root user `havn` where it exists, else `nobody`.
-Result<Account> account_of_parts();
+// An instance's: the user `name` (or number), else the owner of `directory`; where that is root, `app`:
+// nothing runs as root that does not say so. Error::not_found when there is none, Error::denied when it is
+// another than ours and we are not root.
+Result<Account> account_for(const std::string& name, const std::string& directory, const Account& app);
 
 }  // namespace havn::supervisor

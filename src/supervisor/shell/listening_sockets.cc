@@ -12,6 +12,7 @@
 namespace havn::supervisor {
 
 static constexpr std::string_view stored_prefix = "listener|";
+static constexpr std::string_view questions_prefix = "rpc|";
 
 static bool is_unix(std::string_view address) {
     return address.starts_with("unix:");
@@ -67,7 +68,7 @@ Result<std::vector<ListeningSockets::Socket>> ListeningSockets::plan(const Desir
 
 Result<> ListeningSockets::open(const Socket& socket, bool shares_port) {
     io::ListenOptions options;
-    options.unix_mode = 0660;
+    options.unix_mode = 0600;
     // SO_REUSEPORT would let us in beside another process of the same user: whether the port is taken shows
     // without it.
     if (!shares_port && !is_unix(socket.address)) {
@@ -77,8 +78,10 @@ Result<> ListeningSockets::open(const Socket& socket, bool shares_port) {
     options.reuse_port = !is_unix(socket.address) && socket.part == "gateway";
     Result<io::Fd> opened = io::listen_on(socket.address, options);
     if (!opened) return std::unexpected(opened.error());
-    if (is_unix(socket.address) && parts_.change &&
-        ::chown(socket.address.substr(5).c_str(), parts_.uid, parts_.gid) != 0) {
+    // Of those by file name there is one, run/amqp.sock: the gateway's way to the broker.
+    const Account& client = accounts_.gateway;
+    if (is_unix(socket.address) && client.change &&
+        ::chown(socket.address.substr(5).c_str(), client.uid, client.gid) != 0) {
         return fail_errno("chown " + socket.address);
     }
     return store_.keep(socket.stored_as, opened->get());
@@ -135,7 +138,30 @@ Result<ListeningSockets::Handover> ListeningSockets::for_part(const std::string&
     return handover;
 }
 
+Result<io::Fd> ListeningSockets::for_questions(const std::string& part) {
+    const std::string stored_as = std::string(questions_prefix) + part;
+    const std::string path = "run/" + part + ".sock";
+    if (!store_.holds(stored_as) || ::access(path.c_str(), F_OK) != 0) {
+        Result<io::Fd> opened = io::listen_on("unix:" + path, {.unix_mode = 0600});
+        if (!opened) return opened;
+        const Account& client = accounts_.control;
+        if (part != "control" && client.change && ::chown(path.c_str(), client.uid, client.gid) != 0)
+            return fail_errno("chown " + path);
+        if (Result<> kept = store_.keep(stored_as, opened->get()); !kept)
+            return std::unexpected(kept.error());
+    }
+    return store_.duplicate(stored_as);
+}
+
 void ListeningSockets::remove_files() {
+    std::vector<std::string> asked;
+    for (const auto& [name, fd] : store_.all()) {
+        if (name.starts_with(questions_prefix)) asked.push_back(name);
+    }
+    for (const std::string& name : asked) {
+        ::unlink(("run/" + name.substr(questions_prefix.size()) + ".sock").c_str());
+        store_.drop(name);
+    }
     sockets_.clear();
     drop_unnamed();
 }

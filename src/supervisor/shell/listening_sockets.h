@@ -10,14 +10,14 @@
 
 #include "base/json.h"
 #include "supervisor/core/desired.h"
-#include "supervisor/shell/account.h"
+#include "supervisor/shell/platform_accounts.h"
 #include "supervisor/shell/descriptor_store.h"
 
 namespace havn::supervisor {
 
 class ListeningSockets {
   public:
-    ListeningSockets(DescriptorStore& store, Account parts) : store_(store), parts_(std::move(parts)) {}
+    ListeningSockets(DescriptorStore& store, const Accounts& accounts) : store_(store), accounts_(accounts) {}
 
     // All or nothing: opens what is new (or takes it from what the keeper kept), then closes what is no
     // longer named. On an error (port taken, no permission) everything is as before. True when the set
@@ -29,6 +29,10 @@ class ListeningSockets {
         std::vector<io::Fd> sockets;
     };
     Result<Handover> for_part(const std::string& part) const;
+
+    // The socket a part answers HTTP + JSON on, run/PART.sock: made once, and anew where its file is gone.
+    // Its owner may connect, and root: for control the user of the platform, for the others control.
+    Result<io::Fd> for_questions(const std::string& part);
 
     // Removes the files of Unix sockets: the platform is down.
     void remove_files();
@@ -47,7 +51,7 @@ class ListeningSockets {
     void drop_unnamed();
 
     DescriptorStore& store_;
-    Account parts_;
+    const Accounts& accounts_;
     std::vector<Socket> sockets_;
 };
 

@@ -10,7 +10,8 @@ namespace {
 
 struct ListeningSocketsTest : testing::Test {
     DescriptorStore store;
-    ListeningSockets sockets{store, Account{}};
+    Accounts accounts;
+    ListeningSockets sockets{store, accounts};
     Desired desired;
     std::uint16_t next_port = 21'000;
 
@@ -69,7 +70,7 @@ TEST_F(ListeningSocketsTest, many_services_still_fit_one_message) {
 TEST_F(ListeningSocketsTest, what_the_keeper_kept_is_used_again) {
     desired.listeners = {{"edge", free_address(), "gateway"}};
     ASSERT_TRUE(sockets.change_to(desired).has_value());
-    ListeningSockets next(store, Account{});  // the next supervisor, with the same descriptors
+    ListeningSockets next(store, accounts);  // the next supervisor, with the same descriptors
     ASSERT_TRUE(next.change_to(desired).has_value());
     EXPECT_EQ(next.for_part("gateway")->sockets.size(), 2u);
 }

@@ -82,8 +82,8 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     if (!listening) return std::unexpected(listening.error());
     say(log::Level::info, fmt::format("configuration {} is accepted: {} programs", desired->revision,
                                       desired->programs.size()));
-    if (Result<> written = write_state(desired_file, to_json(*desired).dump()); !written) {
-        ::unlink(desired_file);  // none is better than an old one: then control's copy counts
+    if (Result<> written = write_state(desired_file, to_json(*desired).dump(), true); !written) {
+        ::unlink(desired_file);  // none is better than an old one: then control tells anew
         say(log::Level::error, "the accepted configuration is not written down: " + written.error().message);
     }
     applied_ = true;

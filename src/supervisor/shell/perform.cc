@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "io/clock.h"
+#include "io/inherited.h"
 #include "io/net.h"
 #include "supervisor/core/command.h"
 #include "supervisor/shell/probe.h"
@@ -67,7 +68,7 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     if (request->account.change && ::fchown(*output, request->account.uid, request->account.gid) != 0) {
         return fail_errno("chown the log pipe");
     }
-    io::Fd ours, theirs;
+    io::Fd ours, theirs, questions;
     if (unit.role == Role::platform) {
         Result<std::pair<io::Fd, io::Fd>> ends = io::Link::make_pair();
         if (!ends) return std::unexpected(ends.error());
@@ -75,6 +76,10 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
         theirs = std::move(ends->second);
         request->link = theirs.get();
         if (Result<> kept = store_.keep(fmt::format("link|{}", id), ours.get()); !kept) return kept;
+        Result<io::Fd> socket = listening_->for_questions(unit.name);
+        if (!socket) return std::unexpected(socket.error());
+        questions = std::move(*socket);
+        request->rpc = questions.get();
     }
     Result<Spawned> spawned = spawn(*request);
     if (!spawned) return std::unexpected(spawned.error());
@@ -89,36 +94,49 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     return {};
 }
 
-static std::vector<std::string> base_environment() {
-    static constexpr std::string_view ours[] = {
-        "HAVN_LINK=", "HAVN_KEPT=", "HAVN_RUN=", "HAVN_NAME=", "HAVN_INSTANCE=",
-        "PORT=",      "HOME=",      "USER=",     "LOGNAME=",   "SHELL="};
-    std::vector<std::string> variables;
+// What a process gets of the environment `havn up` was typed in: its language and its time zone, and where
+// programs are found. Not the rest: it is one person's, with keys and tokens in it, and would stay for as
+// long as the platform runs. As root PATH is the system's: the invoker's own programs are not for others.
+static std::map<std::string, std::string> base_environment(Role role) {
+    static constexpr std::string_view everyone[] = {"LANG=", "LC_", "TZ=", "PATH="};
+    // How the parts log, and how a build with sanitizers reports.
+    static constexpr std::string_view parts[] = {"HAVN_LOG=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
+                                                 "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
+    std::map<std::string, std::string> variables;
     for (char** at = environ; *at; ++at) {
         const std::string_view text(*at);
-        if (std::ranges::none_of(ours, [text](std::string_view name) { return text.starts_with(name); })) {
-            variables.emplace_back(text);
-        }
+        const auto is_named = [text](std::string_view start) { return text.starts_with(start); };
+        const bool passes = std::ranges::any_of(everyone, is_named) ||
+                            (role == Role::platform && std::ranges::any_of(parts, is_named));
+        const std::size_t end = text.find('=');
+        if (passes && end != std::string_view::npos)
+            variables[std::string(text.substr(0, end))] = text.substr(end + 1);
     }
+    if (::geteuid() == 0 || !variables.contains("PATH"))
+        variables["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     return variables;
 }
 
 Result<SpawnRequest> SupervisorProcess::request_for(const Unit& unit, std::uint16_t port,
                                                     const std::string& cookie) {
     SpawnRequest request;
-    std::map<std::string, std::string> variables;
-    for (const std::string& text : base_environment()) {
-        const std::size_t end = text.find('=');
-        if (end != std::string::npos) variables[text.substr(0, end)] = text.substr(end + 1);
-    }
+    std::map<std::string, std::string> variables = base_environment(unit.role);
     if (unit.role == Role::platform) {
-        request.account = parts_;
+        request.account = accounts_.of_part(unit.name);
+        request.confined = true;
         request.executable = executable_.get();
         request.arguments = {"havn", unit.name};
         request.directory = ".";
         variables[io::link_variable] = std::to_string(link_descriptor);
+        variables[io::rpc_variable] = std::to_string(rpc_descriptor);
+        variables[io::callers_variable] =
+            std::to_string(unit.name == "control" ? ::geteuid() : accounts_.control.uid);
+        if (unit.name == "control" && accounts_.control.change) {
+            variables[io::groups_variable] =
+                fmt::format("{} {}", accounts_.gateway.gid, accounts_.broker.gid);
+        }
     } else {
-        Result<Account> account = account_for(unit.program->user, unit.program->directory);
+        Result<Account> account = account_for(unit.program->user, unit.program->directory, accounts_.app);
         if (!account) return std::unexpected(account.error());
         request.account = std::move(*account);
         request.arguments = parse_command(unit.program->command).arguments;

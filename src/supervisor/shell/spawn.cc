@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,15 +79,25 @@ void reset_signals() {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// Descriptors 0, 1, 2 and perhaps 3. Sources are first moved out of that range, so that none is overwritten.
+// Descriptors 0, 1, 2 and perhaps 3 and 4. Sources are first moved out of that range, so that none is
+// overwritten.
 bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
     const int output = ::fcntl(request.output, F_DUPFD_CLOEXEC, 10);
     const int null = ::fcntl(prepared.null, F_DUPFD_CLOEXEC, 10);
     const int link = request.link < 0 ? -1 : ::fcntl(request.link, F_DUPFD_CLOEXEC, 10);
-    if (output < 0 || null < 0 || (request.link >= 0 && link < 0)) return false;
+    const int rpc = request.rpc < 0 ? -1 : ::fcntl(request.rpc, F_DUPFD_CLOEXEC, 10);
+    if (output < 0 || null < 0) return false;
+    if ((request.link >= 0 && link < 0) || (request.rpc >= 0 && rpc < 0)) return false;
     if (::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0) return false;
-    if (link >= 0 && ::dup2(link, link_descriptor) < 0) return false;
-    const unsigned first = link >= 0 ? link_descriptor + 1 : link_descriptor;
+    unsigned first = link_descriptor;
+    if (link >= 0) {
+        if (::dup2(link, link_descriptor) < 0) return false;
+        first = link_descriptor + 1;
+    }
+    if (rpc >= 0) {
+        if (::dup2(rpc, rpc_descriptor) < 0) return false;
+        first = rpc_descriptor + 1;
+    }
     return ::syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
@@ -94,7 +105,7 @@ bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
     ::setsid();
     reset_signals();
     ::umask(022);
-    if (prepared.status <= link_descriptor) prepared.status = ::fcntl(prepared.status, F_DUPFD_CLOEXEC, 10);
+    if (prepared.status <= rpc_descriptor) prepared.status = ::fcntl(prepared.status, F_DUPFD_CLOEXEC, 10);
     const int executable = request.executable < 0 ? -1 : ::fcntl(request.executable, F_DUPFD_CLOEXEC, 10);
     if (!place_descriptors(request, prepared)) give_up(prepared, Stage::descriptors, errno);
     if (::chdir(request.directory.c_str()) != 0) give_up(prepared, Stage::folder, errno);
@@ -103,6 +114,11 @@ bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
                            ::setgid(account.gid) != 0 || ::setuid(account.uid) != 0)) {
         give_up(prepared, Stage::user, errno);
     }
+    // Entered as ourselves: a folder above may be closed to the user. This one must not be.
+    if (account.change && ::faccessat(AT_FDCWD, ".", X_OK, AT_EACCESS) != 0)
+        give_up(prepared, Stage::folder, errno);
+    if (request.confined && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        give_up(prepared, Stage::user, errno);
     if (executable >= 0) {
         ::syscall(SYS_execveat, executable, "", prepared.arguments.data(), prepared.environment.data(),
                   AT_EMPTY_PATH);
@@ -158,7 +174,11 @@ std::optional<Error> spawn_failure(int status, const SpawnRequest& request) {
         case Stage::folder:
             return Error{Error::Kind::not_found,
                          fmt::format("cannot enter folder {}: {}", request.directory, why),
-                         {}};
+                         failure.error != EACCES
+                             ? ""
+                             : fmt::format("it runs as user {}: let that user in (chmod o+rx {}), or name "
+                                           "another in `user`",
+                                           request.account.name, request.directory)};
         case Stage::user:
             return Error{Error::Kind::denied,
                          fmt::format("cannot become user '{}': {}", request.account.name, why),

@@ -25,9 +25,12 @@ struct SpawnRequest {
     Account account;
     int output = -1;  // becomes its standard output and error; standard input is /dev/null
     int link = -1;    // becomes descriptor 3
+    int rpc = -1;     // becomes descriptor 4
+    bool confined = false;  // no program it executes gains privileges (PR_SET_NO_NEW_PRIVS)
 };
 
 inline constexpr int link_descriptor = 3;
+inline constexpr int rpc_descriptor = 4;
 
 struct Spawned {
     int pid = 0;

@@ -26,7 +26,7 @@ struct SpawnTest : testing::Test {
         request.output = output.get();
         request.directory = "/";
         request.environment = {"PATH=/usr/bin:/bin", "HAVN_RUN=test-cookie"};
-        request.account = account_for("", "/").value();
+        request.account = numbered_account(::geteuid(), ::getegid());
     }
     std::string read_to_end() {
         output.reset();

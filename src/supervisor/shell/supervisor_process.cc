@@ -89,14 +89,12 @@ io::Task<void> SupervisorProcess::start(SupervisorProcess* self) {
 }
 
 Result<bool> SupervisorProcess::prepare_folder() {
-    Result<Account> parts = account_of_parts();
-    if (!parts) return std::unexpected(parts.error());
-    parts_ = std::move(*parts);
-    listening_ = std::make_unique<ListeningSockets>(store_, parts_);
-    if (Result<> entered = enter_data_folder(options_.data, parts_); !entered)
+    if (Result<> entered = enter_data_folder(options_.data); !entered)
         return std::unexpected(entered.error());
     const bool continues = store_.holds("lock");
     if (!continues) {
+        // Before anything else is touched: it may be another platform's that runs.
+        if (Result<> made = io::make_folder("run", 0700); !made) return std::unexpected(made.error());
         Result<io::Fd> lock = lock_data_folder(options_.data);
         if (!lock) return std::unexpected(lock.error());
         if (Result<> kept = store_.keep("lock", lock->get()); !kept) return std::unexpected(kept.error());
@@ -104,6 +102,12 @@ Result<bool> SupervisorProcess::prepare_folder() {
     Result<io::Fd> lock = store_.duplicate("lock");
     if (!lock) return std::unexpected(lock.error());
     if (Result<> signed_ = sign_lock(lock->get()); !signed_) return std::unexpected(signed_.error());
+    Result<Accounts> accounts = platform_accounts(options_.data);
+    if (!accounts) return std::unexpected(accounts.error());
+    accounts_ = std::move(*accounts);
+    listening_ = std::make_unique<ListeningSockets>(store_, accounts_);
+    if (Result<> prepared = prepare_folders(options_.data, accounts_); !prepared)
+        return std::unexpected(prepared.error());
     Result<io::Fd> executable = io::open_file("/proc/self/exe", O_RDONLY);
     if (!executable) return std::unexpected(executable.error());
     executable_ = std::move(*executable);
@@ -198,12 +202,10 @@ void SupervisorProcess::adopt(Unit unit) {
     loop_.spawn(watch_exit(this, id, pid, process.pidfd));
 }
 
-// What an earlier supervisor of this platform accepted; on a fresh start what control keeps. Without either,
-// control alone: then it tells what to run.
+// What was accepted last, from our own copy: applied/ is control's, and decides nothing here. Without a copy
+// control alone is started, and tells what to run.
 void SupervisorProcess::load_accepted(bool continues) {
-    Result<std::string> text = fail(Error::Kind::not_found, "");
-    if (continues) text = read_state(desired_file);
-    if (!text) text = io::read_file("applied/current/supervisor.json");
+    Result<std::string> text = read_state(desired_file);
     if (!text && text.error().kind == Error::Kind::not_found) return fleet_.begin(now());
     Result<Json> json = text ? parse_json(*text) : std::unexpected(text.error());
     Result<Desired> desired = json ? desired_from_json(*json) : std::unexpected(json.error());
@@ -290,7 +292,6 @@ io::Task<void> SupervisorProcess::finish(SupervisorProcess* self) {
     self->logs_.clear();
     self->listening_->remove_files();
     ::unlink(state_file);
-    ::unlink(desired_file);
     self->say(log::Level::info, "everything is stopped");
     self->exit_code_ = 0;
     self->loop_.stop();

@@ -14,7 +14,7 @@
 #include "io/rotating_file.h"
 #include "supervisor/core/fleet.h"
 #include "supervisor/core/saved_state.h"
-#include "supervisor/shell/account.h"
+#include "supervisor/shell/platform_accounts.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/foreground.h"
 #include "supervisor/shell/listening_sockets.h"
@@ -109,7 +109,7 @@ class SupervisorProcess {
     io::Loop loop_;
     io::Link keeper_;
     DescriptorStore store_;
-    Account parts_;
+    Accounts accounts_;
     std::unique_ptr<ListeningSockets> listening_;
     std::unique_ptr<Foreground> foreground_;
     io::RotatingFile own_log_{"logs/supervisor.log", {.bytes = 10u << 20, .backups = 3}};
