@@ -135,9 +135,21 @@ bool is_host(std::string_view text) {
     }
 }
 
+// "%C3": the only way to write such a byte, since a path is visible ASCII.
+static bool is_escape_beyond_ascii(std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdefABCDEF";
+    return text.size() == 3 && text.front() == '%' && hex.find(text[1]) != hex.npos && text[1] >= '8' &&
+           hex.find(text[2]) != hex.npos;
+}
+
 bool is_route_path(std::string_view text) {
     if (!text.starts_with('/') || text.size() > 1'024) return false;
-    if (!all(text, [](char c) { return is_visible(c) && c != '?' && c != '#' && c != '*'; })) return false;
+    // Requests are matched decoded, and what readers of paths disagree on cannot be a rule.
+    constexpr std::string_view excluded = "?#*;\\";
+    if (!all(text, [&](char c) { return is_visible(c) && !excluded.contains(c); })) return false;
+    for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
+        if (!is_escape_beyond_ascii(text.substr(at, 3))) return false;
+    }
     if (text.ends_with('/')) text.remove_suffix(1);
     while (!text.empty()) {
         text.remove_prefix(1);

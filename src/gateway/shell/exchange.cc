@@ -94,15 +94,23 @@ void Exchange::route() {
     }
     entry_ = client_->service();
     if (!entry_) {
+        using Verdict = RouteTable::Verdict;
         const RouteTable::Match match = tables_->routes.find(facts_.host, facts_.path, head_.method_text);
-        if (match.route || match.wrong_method) {
-            entry_ = &tables_->entry(match.route ? *match.route : *match.wrong_method);
+        if (match.route) entry_ = &tables_->entry(*match.route);
+        switch (match.verdict) {
+            case Verdict::served:
+                break;
+            case Verdict::options:
+                return answer({204, {}, {}, "Allow: " + match.allow + "\r\n"});
+            case Verdict::wrong_method:
+                return answer_error(405, "method", "the route does not take this method",
+                                    "Allow: " + match.allow + "\r\n");
+            case Verdict::no_route:
+                return answer_error(404, "route", "no route matches this host and path");
+            case Verdict::refused:
+                worker_.metrics().bad_requests.add();
+                return answer_error(400, "path", match.why);
         }
-        if (match.wrong_method) {
-            return answer_error(405, "method", "the route does not take this method",
-                                "Allow: " + RouteTable::allowed(*match.wrong_method) + "\r\n");
-        }
-        if (!entry_) return answer_error(404, "route", "no route matches this host and path");
     }
     total_deadline_ = started_ + entry_->route->timeout;
     if (entry_->queue) {

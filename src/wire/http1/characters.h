@@ -15,7 +15,7 @@ enum CharacterClass : std::uint8_t {
     token_character = 1,   // RFC 9110 §5.6.2
     target_character = 2,  // visible, not '#'; bytes above 127 pass as they came
     value_character = 4,   // visible, space, tab, bytes above 127: RFC 9110 §5.5
-    host_character = 8,    // of a registered name, RFC 3986 §3.2.2, without the comma
+    host_character = 8,    // of a registered name, RFC 3986 §3.2.2, without the comma and escapes
 };
 
 consteval std::array<std::uint8_t, 256> make_character_classes() {
@@ -33,7 +33,7 @@ consteval std::array<std::uint8_t, 256> make_character_classes() {
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     add(alphanumeric, token_character | host_character);
     add("!#$%&'*+-.^_`|~", token_character);
-    add("-._~%!$&'()*+;=", host_character);
+    add("-._~!$&'()*+;=", host_character);
     return classes;
 }
 
