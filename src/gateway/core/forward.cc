@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "wire/http1/characters.h"
+
 namespace havn::gateway {
 namespace {
 
@@ -43,6 +45,7 @@ bool is_replaced(const Header& header, const ForwardedRequest& request) {
         case Field::x_forwarded_proto:
         case Field::x_forwarded_host:
         case Field::x_real_ip:
+        case Field::x_request_id:
             return true;
         case Field::forwarded:
             return !request.trusted;
@@ -59,12 +62,11 @@ bool is_dropped(const Header& header, const ForwardedRequest& request) {
     if (http1::row(header.field).hop_by_hop || is_replaced(header, request)) return true;
     if (header.field != Field::other) {
         // Framing and routing stay what we read, whatever Connection says of them.
-        return request.facts.nominates && header.field != Field::host &&
-               header.field != Field::content_length &&
-               http1::is_nominated(request.head.headers, header.name);
+        return header.field != Field::host && header.field != Field::content_length &&
+               request.facts.nominated.contains(header.name);
     }
     if (std::memchr(header.name.data(), '_', header.name.size())) return true;
-    return request.facts.nominates && http1::is_nominated(request.head.headers, header.name);
+    return request.facts.nominated.contains(header.name);
 }
 
 void write_list(SpanWriter& out, const ForwardedRequest& request, Field field) {
@@ -107,7 +109,6 @@ bool write_upstream_head(SpanWriter& out, const ForwardedRequest& request) {
     const std::string_view host = request.facts.host.empty() ? request.authority : request.facts.host;
     http1::write_request_line(out, request.head.method_text, request.facts.path);
     if (request.facts.absolute || request.facts.host.empty()) http1::write_header(out, "Host", host);
-    bool has_id = false;
     LineCopier lines(out, request.head.headers, request.raw);
     for (std::size_t i = 0; i < request.head.headers.size(); ++i) {
         const Header& header = request.head.headers[i];
@@ -117,7 +118,6 @@ bool write_upstream_head(SpanWriter& out, const ForwardedRequest& request) {
             const std::expected<std::uint64_t, http1::Rule> left = http1::parse_length(header.value);
             if (left && *left > 0) http1::write_header(out, "Max-Forwards", *left - 1);
         } else {
-            has_id |= header.field == Field::x_request_id;
             lines.keep(i);
         }
     }
@@ -130,22 +130,49 @@ bool write_upstream_head(SpanWriter& out, const ForwardedRequest& request) {
         http1::write_header(out, "Upgrade", request.facts.upgrade);
     }
     write_own_fields(out, request);
-    if (!has_id) http1::write_header(out, "X-Request-Id", request.request_id);
+    http1::write_header(out, "X-Request-Id", request.request_id);
     http1::write_head_end(out);
     return !out.overflowed();
 }
 
+// Fields that are left out of a response, or written anew below.
+static bool is_dropped(const Header& header, const ForwardedResponse& response) {
+    const unsigned status = response.head.status;
+    switch (header.field) {
+        case Field::content_length:
+            return status < 200 || status == 204 || status == 205 || response.facts.folded_length;
+        case Field::x_request_id:
+            return !response.request_id.empty();
+        default:
+            return http1::row(header.field).hop_by_hop || response.facts.nominated.contains(header.name);
+    }
+}
+
+// How the connection goes on.
+static void write_connection(SpanWriter& out, const ForwardedResponse& response) {
+    std::string_view options = response.close ? "close" : response.keep_alive_1_0 ? "keep-alive" : "";
+    if (response.upgrade) {
+        options = "Upgrade";
+        http1::write_header(out, "Upgrade", response.facts.upgrade);
+    } else if (response.head.status == 426) {
+        for (const Header& header : response.head.headers) {
+            if (header.field != Field::upgrade) continue;
+            options = response.close            ? "Upgrade, close"
+                      : response.keep_alive_1_0 ? "Upgrade, keep-alive"
+                                                : "Upgrade";
+            http1::write_header(out, "Upgrade", header.value);
+        }
+    }
+    if (!options.empty()) http1::write_header(out, "Connection", options);
+}
+
 bool write_client_head(SpanWriter& out, const ForwardedResponse& response) {
     const http1::ResponseHead& head = response.head;
-    const bool no_length = head.status < 200 || head.status == 204 || head.status == 205;
     http1::write_status_line(out, head.status, head.reason);
     LineCopier lines(out, head.headers, response.raw);
     for (std::size_t i = 0; i < head.headers.size(); ++i) {
         const Header& header = head.headers[i];
-        const bool dropped = http1::row(header.field).hop_by_hop ||
-                             (no_length && header.field == Field::content_length) ||
-                             (response.facts.nominates && header.field != Field::content_length &&
-                              http1::is_nominated(head.headers, header.name));
+        const bool dropped = is_dropped(header, response);
         if (head.canonical) {
             dropped ? lines.skip(i) : lines.keep(i);
         } else if (!dropped) {
@@ -153,18 +180,30 @@ bool write_client_head(SpanWriter& out, const ForwardedResponse& response) {
         }
     }
     if (head.canonical) lines.finish();
-    if (head.status == 205) http1::write(out, "Content-Length: 0\r\n");
-    if (response.chunked) http1::write(out, "Transfer-Encoding: chunked\r\n");
-    if (response.upgrade) {
-        http1::write(out, "Connection: Upgrade\r\n");
-        http1::write_header(out, "Upgrade", response.facts.upgrade);
-    } else if (response.close) {
-        http1::write(out, "Connection: close\r\n");
-    } else if (response.keep_alive_1_0) {
-        http1::write(out, "Connection: keep-alive\r\n");
+    if (head.status == 205) {
+        http1::write(out, "Content-Length: 0\r\n");
+    } else if (response.facts.folded_length) {
+        http1::write_header(out, "Content-Length", *response.facts.folded_length);
     }
+    if (response.chunked) http1::write(out, "Transfer-Encoding: chunked\r\n");
+    write_connection(out, response);
+    if (!response.request_id.empty()) http1::write_header(out, "X-Request-Id", response.request_id);
     http1::write_head_end(out);
     return !out.overflowed();
+}
+
+std::string_view brought_request_id(std::span<const Header> headers) {
+    const Header* found = nullptr;
+    for (const Header& header : headers) {
+        if (header.field != Field::x_request_id) continue;
+        if (found) return {};
+        found = &header;
+    }
+    if (!found || found->value.empty() || found->value.size() > 128) return {};
+    for (const char c : found->value) {
+        if (!http1::has(c, http1::token_character) && c != '/' && c != '=') return {};
+    }
+    return found->value;
 }
 
 unsigned times_seen(std::span<const Header> headers) {

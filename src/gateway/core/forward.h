@@ -19,7 +19,7 @@ struct ForwardedRequest {
     std::string_view client = {};      // the peer's address
     bool trusted = false;              // its X-Forwarded-* are extended; of others replaced
     std::string_view authority = {};   // Host for a request without one
-    std::string_view request_id = {};  // X-Request-Id, unless the client sent one
+    std::string_view request_id = {};  // X-Request-Id, in place of the client's
     bool upgrade = false;              // ask the upstream to switch protocols too
 };
 
@@ -36,8 +36,17 @@ struct ForwardedResponse {
     bool close = false;           // the connection ends after this response
     bool keep_alive_1_0 = false;  // the client is 1.0 and asked to stay
     bool upgrade = false;         // a 101 that is passed on
+    std::string_view request_id =
+        {};  // X-Request-Id, in place of the upstream's; empty: not of a final answer
 };
+
+// Upgrade of a 426 is for the client and passed on: RFC 9110 §15.5.22.
 bool write_client_head(http1::SpanWriter& out, const ForwardedResponse& response);
+
+// The id a request is known by in log, upstream and answer, when its sender named one that is fit for all
+// three: a single X-Request-Id of 1 to 128 token characters, '/' and '='. Otherwise empty: it gets one of
+// ours.
+std::string_view brought_request_id(std::span<const http1::Header> headers);
 
 // How often this gateway stands in the Via fields already.
 unsigned times_seen(std::span<const http1::Header> headers);

@@ -42,7 +42,8 @@ std::string client_head(const std::string& response, ForwardedResponse options) 
                                            .method = options.method,
                                            .chunked = options.chunked,
                                            .close = options.close,
-                                           .keep_alive_1_0 = options.keep_alive_1_0}));
+                                           .keep_alive_1_0 = options.keep_alive_1_0,
+                                           .request_id = options.request_id}));
     return std::string(writer.text());
 }
 
@@ -71,14 +72,39 @@ TEST(UpstreamHead, says_anew_how_the_body_is_framed) {
 TEST(UpstreamHead, replaces_what_a_stranger_says_about_others_and_extends_what_a_friend_says) {
     const std::string request =
         "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 9.9.9.9\r\nX-Real-IP: 8.8.8.8\r\n"
-        "X-Forwarded-Proto: https\r\nX-Forwarded-Host: o\r\nForwarded: x\r\n"
-        "X-Request-Id: theirs\r\n\r\n";
-    EXPECT_EQ(upstream_head(request), "GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: theirs\r\n" +
-                                          own.substr(0, own.find("X-Request-Id")) + "\r\n");
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Host: o\r\nForwarded: x\r\n\r\n";
+    EXPECT_EQ(upstream_head(request), "GET / HTTP/1.1\r\nHost: h\r\n" + own);
     EXPECT_EQ(upstream_head(request, true),
-              "GET / HTTP/1.1\r\nHost: h\r\nForwarded: x\r\nX-Request-Id: theirs\r\nX-Real-IP: 8.8.8.8\r\n"
+              "GET / HTTP/1.1\r\nHost: h\r\nForwarded: x\r\nX-Real-IP: 8.8.8.8\r\n"
               "X-Forwarded-For: 9.9.9.9, 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: o\r\n"
-              "Via: 1.1 havn\r\n\r\n");
+              "Via: 1.1 havn\r\nX-Request-Id: ID\r\n\r\n");
+}
+
+TEST(UpstreamHead, carries_one_request_id_the_one_that_is_logged) {
+    EXPECT_EQ(upstream_head("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: a\r\nx-request-ID: b\r\n"
+                            "Connection: x-request-id\r\n\r\n"),
+              "GET / HTTP/1.1\r\nHost: h\r\n" + own);
+}
+
+TEST(RequestId, is_the_clients_when_it_is_one_and_fit_for_log_and_headers) {
+    const auto brought = [](std::vector<std::string_view> values) {
+        std::vector<http1::Header> headers{{"Host", "h", http1::Field::host}};
+        for (const std::string_view value : values) {
+            headers.push_back({"X-Request-Id", value, http1::Field::x_request_id});
+        }
+        return std::string(brought_request_id(headers));
+    };
+    const std::string longest(128, 'x'), longer(129, 'x');
+    for (const std::string_view good : {"a", "018bcfe5-6800-7000-8000-000000000000", "Qk9=/+x", "a.b_c~1",
+                                        std::string_view(longest).data()}) {
+        EXPECT_EQ(brought({good}), good);
+    }
+    for (const std::string_view bad : {"", "a b", "a\tb", "\"", "a\"b", "a\\b", "a,b", "{}", "<x>",
+                                       "\xc3\xa9", std::string_view(longer).data()}) {
+        EXPECT_EQ(brought({bad}), "") << bad;
+    }
+    EXPECT_EQ(brought({}), "");
+    EXPECT_EQ(brought({"a", "a"}), "");
 }
 
 TEST(UpstreamHead, writes_host_anew_for_absolute_targets_and_supplies_a_missing_one) {
@@ -134,6 +160,34 @@ TEST(ClientHead, has_no_length_where_there_is_no_body) {
     EXPECT_EQ(client_head("HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n",
                           {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get}),
               "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n");
+}
+
+TEST(ClientHead, has_one_length_where_the_upstream_repeated_it) {
+    EXPECT_EQ(client_head("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nA: b\r\nContent-Length: 3, 3\r\n\r\n",
+                          {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get}),
+              "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 3\r\n\r\n");
+    EXPECT_EQ(client_head("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\n",
+                          {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::head}),
+              "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+}
+
+TEST(ClientHead, of_426_says_what_to_upgrade_to) {
+    const std::string response =
+        "HTTP/1.1 426 Upgrade Required\r\nUpgrade: a/1\r\nConnection: upgrade\r\nUpgrade: b\r\n"
+        "Content-Length: 0\r\n\r\n";
+    EXPECT_EQ(client_head(response, {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get}),
+              "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: a/1\r\nUpgrade: b\r\n"
+              "Connection: Upgrade\r\n\r\n");
+    EXPECT_TRUE(client_head(response,
+                            {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get, .close = true})
+                    .ends_with("Connection: Upgrade, close\r\n\r\n"));
+}
+
+TEST(ClientHead, carries_the_request_id_in_place_of_the_upstreams) {
+    EXPECT_EQ(
+        client_head("HTTP/1.1 200 OK\r\nX-Request-Id: other\r\nContent-Length: 0\r\n\r\n",
+                    {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get, .request_id = "ID"}),
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Request-Id: ID\r\n\r\n");
 }
 
 TEST(ClientHead, of_a_careless_upstream_is_written_cleanly) {

@@ -121,8 +121,10 @@ bool Client::parse() {
     const Limits& limits = worker_.tables().config->limits;
     std::vector<http1::Header>& storage = worker_.header_storage();
     http1::RequestHead head;
-    const http1::Parsed parsed =
-        http1::parse_request_head(in_->text(), {storage.data(), limits.header_count_max}, head);
+    http1::Parsed parsed;
+    if (arrival_.worth_parsing(in_->text())) {
+        parsed = http1::parse_request_head(in_->text(), {storage.data(), limits.header_count_max}, head);
+    }
     const bool oversized = parsed.progress == http1::Progress::complete ? parsed.bytes > limits.head_bytes_max
                                                                         : in_->size() > limits.head_bytes_max;
     if (parsed.progress == http1::Progress::need_more && !oversized) {
@@ -159,6 +161,7 @@ void Client::exchange_over(After after, BufferPtr rest) {
     head_begun_ = false;
     since_ = worker_.now();
     in_ = std::move(rest);
+    arrival_.reset();
     if (after == After::keep && !(stopping_ && !in_)) return;
     in_.reset();
     if (after == After::linger) {

@@ -8,6 +8,7 @@
 #include "gateway/shell/buffer.h"
 #include "gateway/shell/socket.h"
 #include "gateway/shell/timer.h"
+#include "wire/http1/arrival.h"
 
 namespace havn::gateway {
 
@@ -65,6 +66,7 @@ class Client : public Pollable, public Timer {
     std::string address_;
     std::unique_ptr<Exchange> exchange_;
     BufferPtr in_;
+    http1::HeadArrival arrival_;  // of the head in `in_`
     Time since_;                  // of the present state: idle, reading a head, lingering
     std::uint32_t lingered_ = 0;  // bytes
     State state_ = State::reading;

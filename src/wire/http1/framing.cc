@@ -9,10 +9,12 @@ struct ConnectionTokens {
     bool close = false;
     bool keep_alive = false;
     bool upgrade = false;
-    bool nominates = false;
+    std::size_t options = 0;
+    Nominated nominated;
 
     void add(std::string_view list) {
         for_each_item(list, [this](std::string_view item) {
+            if (++options > Nominated::options_max) return;
             if (equal_ignoring_case(item, "close")) {
                 close = true;
             } else if (equal_ignoring_case(item, "upgrade")) {
@@ -20,27 +22,54 @@ struct ConnectionTokens {
             } else if (equal_ignoring_case(item, "keep-alive")) {
                 keep_alive = true;
             } else if (!row(find_field(item)).hop_by_hop) {
-                nominates = true;
+                nominated.names[nominated.count++] = item;
             }
         });
     }
+    bool too_many() const { return options > Nominated::options_max; }
     bool persistent(std::uint8_t minor) const { return !close && (minor == 1 || keep_alive); }
 };
 
-// The fields that frame a message, of which each may stand there once.
-struct FramingFields {
-    const Header* length = nullptr;
-    const Header* coding = nullptr;
-    Rule rule = Rule::none;
+// The one value of a length that may be repeated: "5", "5, 5".
+std::expected<std::uint64_t, Rule> parse_repeated_length(std::string_view value) {
+    std::optional<std::uint64_t> all;
+    for (bool more = true; more;) {
+        const std::size_t comma = value.find(',');
+        std::string_view item = value.substr(0, comma);
+        more = comma != std::string_view::npos;
+        if (more) value.remove_prefix(comma + 1);
+        while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
+        while (!item.empty() && (item.back() == ' ' || item.back() == '\t')) item.remove_suffix(1);
+        const std::expected<std::uint64_t, Rule> length = parse_length(item);
+        if (!length) return length;
+        if (all && *all != *length) return std::unexpected(Rule::length_repeated);
+        all = *length;
+    }
+    return *all;
+}
 
+// The fields that frame a message. Each may stand there once, but for the length of a response.
+struct FramingFields {
+    bool length_may_repeat = false;
+    const Header* coding = nullptr;
+    std::optional<std::uint64_t> length;
+    bool length_repeated = false;
+    Rule length_rule = Rule::none;
+    Rule coding_rule = Rule::none;
+
+    void add_length(std::string_view value) {
+        const bool repeated = length.has_value() || length_rule != Rule::none;
+        const auto parsed = length_may_repeat ? parse_repeated_length(value) : parse_length(value);
+        if (repeated && (!length_may_repeat || !parsed || length != *parsed))
+            length_rule = Rule::length_repeated;
+        if (!parsed && length_rule == Rule::none) length_rule = parsed.error();
+        length_repeated |= repeated || value.contains(',');
+        if (parsed) length = *parsed;
+    }
     void add(const Header& header) {
-        if (header.field == Field::content_length) {
-            if (length) rule = Rule::length_repeated;
-            length = &header;
-        } else if (header.field == Field::transfer_encoding) {
-            if (coding) rule = Rule::coding_invalid;
-            coding = &header;
-        }
+        if (header.field == Field::content_length) return add_length(header.value);
+        if (coding) coding_rule = Rule::coding_invalid;
+        coding = &header;
     }
 };
 
@@ -59,18 +88,17 @@ Rule check_coding(std::string_view value) {
 }
 
 std::expected<Framing, Rule> decide(const FramingFields& fields, std::uint8_t minor) {
-    if (fields.rule != Rule::none) return std::unexpected(fields.rule);
+    const bool has_length = fields.length.has_value() || fields.length_rule != Rule::none;
+    if (fields.coding_rule != Rule::none) return std::unexpected(fields.coding_rule);
+    if (fields.coding && has_length) return std::unexpected(Rule::length_and_coding);
+    if (fields.length_rule != Rule::none) return std::unexpected(fields.length_rule);
     if (fields.coding) {
-        if (fields.length) return std::unexpected(Rule::length_and_coding);
         if (minor == 0) return std::unexpected(Rule::coding_in_1_0);
         if (const Rule rule = check_coding(fields.coding->value); rule != Rule::none)
             return std::unexpected(rule);
         return Framing{Framing::Kind::chunked, 0};
     }
-    if (!fields.length) return Framing{};
-    const std::expected<std::uint64_t, Rule> length = parse_length(fields.length->value);
-    if (!length) return std::unexpected(length.error());
-    return Framing{Framing::Kind::length, *length};
+    return has_length ? Framing{Framing::Kind::length, *fields.length} : Framing{};
 }
 
 constexpr std::size_t host_name_bytes_max = 255;  // RFC 1035 §2.3.4; a port of five digits may follow
@@ -149,15 +177,6 @@ std::expected<std::uint64_t, Rule> parse_length(std::string_view value) {
     return length;
 }
 
-bool is_nominated(std::span<const Header> headers, std::string_view name) {
-    bool found = false;
-    for (const Header& header : headers) {
-        if (header.field != Field::connection) continue;
-        for_each_item(header.value, [&](std::string_view item) { found |= equal_ignoring_case(item, name); });
-    }
-    return found;
-}
-
 std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
     RequestFacts facts;
     ConnectionTokens connection;
@@ -194,6 +213,7 @@ std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
                 break;
         }
     }
+    if (connection.too_many()) return std::unexpected(Rule::connection_options);
     if (const Rule rule = read_target(head, facts); rule != Rule::none) return std::unexpected(rule);
     if (!host && head.minor == 1) return std::unexpected(Rule::host_missing);
     if (host && !valid_host(host->value)) return std::unexpected(Rule::host_invalid);
@@ -203,7 +223,7 @@ std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
     if (!body) return std::unexpected(body.error());
     facts.body = body->kind == Framing::Kind::length && body->length == 0 ? Framing{} : *body;
     facts.keep_alive = connection.persistent(head.minor);
-    facts.nominates = connection.nominates;
+    facts.nominated = connection.nominated;
     if (connection.upgrade && head.minor == 1) facts.upgrade = upgrade;
     return facts;
 }
@@ -212,6 +232,7 @@ std::expected<ResponseFacts, Rule> inspect(const ResponseHead& head, Method meth
     ResponseFacts facts;
     ConnectionTokens connection;
     FramingFields framing;
+    framing.length_may_repeat = true;
     std::string_view upgrade;
     for (const Header& header : head.headers) {
         switch (header.field) {
@@ -229,10 +250,16 @@ std::expected<ResponseFacts, Rule> inspect(const ResponseHead& head, Method meth
                 break;
         }
     }
+    if (connection.too_many()) return std::unexpected(Rule::connection_options);
     facts.keep_alive = connection.persistent(head.minor);
-    facts.nominates = connection.nominates;
+    facts.nominated = connection.nominated;
     if (connection.upgrade) facts.upgrade = upgrade;
-    if (head.status < 200 || head.status == 204 || head.status == 304 || method == Method::head) return facts;
+    if (head.status < 200 || head.status == 204) return facts;
+    if (framing.length_repeated) facts.folded_length = framing.length;
+    if (head.status == 304 || method == Method::head) {  // no body, but its length is passed on
+        if (framing.length_rule != Rule::none) return std::unexpected(framing.length_rule);
+        return facts;
+    }
     const std::expected<Framing, Rule> body = decide(framing, head.minor);
     if (!body) return std::unexpected(body.error());
     facts.body = *body;

@@ -89,7 +89,8 @@ TEST_F(Framed, a_host_is_needed_in_1_1_and_must_be_one) {
     EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: " + longest + "a\r\n\r\n").error(), Rule::host_invalid);
     EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: [" + std::string(260, ':') + "]\r\n\r\n").error(),
               Rule::host_invalid);
-    for (const std::string bad : {"", "u@h", "a b", "a,b", "h:8x", "h:123456", "[::1", "[g]", "a/b", ":80"}) {
+    for (const std::string bad :
+         {"", "u@h", "a b", "a,b", "h:8x", "h:123456", "[::1", "[g]", "a/b", ":80", "%68"}) {
         EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: " + bad + "\r\n\r\n").error(), Rule::host_invalid) << bad;
     }
 }
@@ -112,8 +113,8 @@ TEST_F(Framed, the_target_gives_path_and_host) {
 TEST_F(Framed, a_connection_stays_when_version_and_tokens_say_so) {
     EXPECT_TRUE(post("")->keep_alive);
     EXPECT_FALSE(post("Connection: x, CLOSE\r\n")->keep_alive);
-    EXPECT_TRUE(post("Connection: x\r\n")->nominates);
-    EXPECT_FALSE(post("Connection: keep-alive, TE\r\n")->nominates);
+    EXPECT_TRUE(post("Connection: x\r\n")->nominated.contains("X"));
+    EXPECT_EQ(post("Connection: keep-alive, TE\r\n")->nominated.count, 0);
     EXPECT_FALSE(request("GET / HTTP/1.0\r\n\r\n")->keep_alive);
     EXPECT_TRUE(request("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")->keep_alive);
     EXPECT_EQ(post("Connection: Upgrade\r\nUpgrade: websocket\r\n")->upgrade, "websocket");
@@ -148,7 +149,7 @@ TEST_F(Framed, a_response_ends_by_status_then_field_then_close) {
 TEST_F(Framed, an_ambiguous_response_is_refused) {
     const std::string ok = "HTTP/1.1 200 OK\r\n";
     for (const std::string lines : {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-                                    "Content-Length: 3\r\nContent-Length: 3\r\n\r\n",
+                                    "Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
                                     "Content-Length: x\r\n\r\n", "Transfer-Encoding: gzip\r\n\r\n"}) {
         EXPECT_FALSE(response(ok + lines).has_value()) << lines;
     }
@@ -156,11 +157,46 @@ TEST_F(Framed, an_ambiguous_response_is_refused) {
 }
 
 TEST_F(Framed, nominations_are_found_in_any_connection_line) {
-    input = "GET / HTTP/1.1\r\nHost: h\r\nConnection: a\r\nConnection: B , c\r\n\r\n";
-    RequestHead head;
-    parse_request_head(input, storage, head);
-    EXPECT_TRUE(is_nominated(head.headers, "b"));
-    EXPECT_FALSE(is_nominated(head.headers, "d"));
+    const RequestFacts facts = post("Connection: a, close\r\nConnection: B , c, Keep-Alive, TE\r\n").value();
+    EXPECT_EQ(facts.nominated.count, 3);
+    EXPECT_TRUE(facts.nominated.contains("b"));
+    EXPECT_FALSE(facts.nominated.contains("d"));
+    EXPECT_FALSE(facts.nominated.contains("te"));
+}
+
+TEST_F(Framed, connection_has_sixteen_options_and_no_more) {
+    std::string options = "close";
+    for (int i = 1; i < 16; ++i) options += ",x" + std::to_string(i);
+    EXPECT_EQ(post("Connection: " + options + "\r\n")->nominated.count, 15);
+    EXPECT_EQ(post("Connection: " + options + ", y\r\n").error(), Rule::connection_options);
+    EXPECT_EQ(post("Connection: " + options + "\r\nConnection: close\r\n").error(), Rule::connection_options);
+    EXPECT_EQ(response("HTTP/1.1 204 x\r\nConnection: " + options + ", y\r\n\r\n").error(),
+              Rule::connection_options);
+    std::string many;
+    for (int i = 0; i < 7'800; ++i) many += "a,";
+    EXPECT_EQ(post("Connection: " + many + "\r\n").error(), Rule::connection_options);
+}
+
+TEST_F(Framed, one_length_repeated_is_one_length_of_a_response) {
+    const std::string ok = "HTTP/1.1 200 OK\r\n";
+    for (const std::string lines :
+         {"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5, 5\r\n\r\n",
+          "Content-Length: 5 ,5,\t05\r\nContent-Length: 5\r\n\r\n"}) {
+        const std::expected<ResponseFacts, Rule> facts = response(ok + lines);
+        ASSERT_TRUE(facts) << lines;
+        EXPECT_EQ(facts->body, (Framing{Framing::Kind::length, 5})) << lines;
+        EXPECT_EQ(facts->folded_length, 5u) << lines;
+        EXPECT_EQ(response(ok + lines, Method::head)->folded_length, 5u) << lines;
+    }
+    EXPECT_FALSE(response(ok + "Content-Length: 5\r\n\r\n")->folded_length);
+    for (const std::string lines :
+         {"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "Content-Length: 5, 6\r\n\r\n",
+          "Content-Length: 5,\r\n\r\n", "Content-Length: ,5\r\n\r\n", "Content-Length: 5, x\r\n\r\n",
+          "Content-Length: x\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5\r\nContent-Length:\r\n\r\n",
+          "Content-Length: 5 5\r\n\r\n", "Content-Length: 5, -5\r\n\r\n"}) {
+        EXPECT_FALSE(response(ok + lines)) << lines;
+        EXPECT_FALSE(response(ok + lines, Method::head)) << lines;
+    }
 }
 
 }  // namespace

@@ -97,16 +97,15 @@ bool Cursor::header(Header& header) {
 // Header lines up to the empty one.
 bool Cursor::headers(std::span<Header> storage, std::span<const Header>& found) {
     std::size_t count = 0;
+    found = {};
     for (;;) {
         if (at == end) return more();
         if (*at == '\r' || *at == '\n') break;
         if (count == storage.size()) return broken(Rule::header_count);
         if (!header(storage[count])) return false;
-        ++count;
+        found = storage.first(++count);
     }
-    if (!line_end(Rule::bare_cr)) return false;
-    found = storage.first(count);
-    return true;
+    return line_end(Rule::bare_cr);
 }
 
 bool request_line(Cursor& cursor, RequestHead& head) {
@@ -140,7 +139,7 @@ bool status_line(Cursor& cursor, ResponseHead& head) {
         if (*cursor.at < '0' || *cursor.at > '9') return cursor.broken(Rule::status_line);
         status = status * 10 + static_cast<unsigned>(*cursor.at++ - '0');
     }
-    if (status < 100 || status > 599) return cursor.broken(Rule::status_line);
+    if (status < 100) return cursor.broken(Rule::status_line);
     head.status = static_cast<std::uint16_t>(status);
     if (cursor.at == cursor.end) return cursor.more();
     if (*cursor.at == ' ') ++cursor.at;

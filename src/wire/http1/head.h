@@ -3,7 +3,8 @@
 // A parser reads a span and keeps nothing: `complete` (and how many bytes the head takes), `need_more` (call
 // again with more, from the start), or `malformed` with the rule broken and where. All views point into the
 // input; header lines go to the caller's storage, whose size is the limit on their number. The caller bounds
-// the bytes: a head that still needs more when the buffer is full is too large.
+// the bytes: a head that still needs more when the buffer is full is too large. Of a request that is not
+// complete, `head` holds what was read of it.
 //
 // Requests are read strictly. Of a response a bare LF as line end and space before a colon are accepted,
 // since the head is written anew before anybody sees it; `canonical` is false then.
@@ -33,7 +34,7 @@ struct RequestHead {
 };
 
 struct ResponseHead {
-    std::uint16_t status = 0;
+    std::uint16_t status = 0;  // 100 to 999; what is above 599 counts as 5xx: RFC 9110 §15
     std::string_view reason;
     std::uint8_t minor = 1;
     bool canonical = true;  // every line may be copied as it stands

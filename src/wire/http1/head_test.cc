@@ -46,6 +46,19 @@ TEST(RequestHead, needs_more_at_every_cut_and_never_reads_past_it) {
     EXPECT_EQ(parse_request_head(input, storage, head).progress, Progress::complete);
 }
 
+TEST(RequestHead, that_is_not_complete_tells_what_was_read) {
+    std::vector<Header> storage(4);
+    for (const std::string input :
+         {"PUT /x HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n", "PUT /x HTTP/1.1\r\nHost: h\r\nA"}) {
+        RequestHead head;
+        EXPECT_NE(parse_request_head(input, storage, head).progress, Progress::complete);
+        EXPECT_EQ(head.method_text, "PUT");
+        EXPECT_EQ(head.target, "/x");
+        ASSERT_EQ(head.headers.size(), 1u);
+        EXPECT_EQ(head.headers[0].value, "h");
+    }
+}
+
 struct BadHead {
     std::string bytes;
     Rule rule;
@@ -128,6 +141,16 @@ TEST(ResponseHead, without_a_reason_is_read) {
         ResponseHead head;
         EXPECT_EQ(parse_response_head(input, storage, head).progress, Progress::complete);
         EXPECT_EQ(head.reason, "");
+    }
+}
+
+TEST(ResponseHead, of_any_three_digits_from_100_is_read) {
+    std::vector<Header> storage(4);
+    for (const unsigned status : {100u, 599u, 600u, 999u}) {
+        ResponseHead head;
+        const std::string text = "HTTP/1.1 " + std::to_string(status) + " x\r\n\r\n";
+        ASSERT_EQ(parse_response_head(text, storage, head).progress, Progress::complete) << status;
+        EXPECT_EQ(head.status, status);
     }
 }
 

@@ -152,7 +152,7 @@ std::string_view reason(unsigned status) {
     }
 }
 
-static constexpr std::array<RuleRow, 25> rules{{
+static constexpr std::array<RuleRow, 26> rules{{
     {200, "nothing is wrong"},
     {400, "the request line is not METHOD SP TARGET SP HTTP/1.1"},
     {400, "the request target is not a path, an http URL or *"},
@@ -178,8 +178,9 @@ static constexpr std::array<RuleRow, 25> rules{{
     {400, "a chunk extension is too long or holds a control character"},
     {400, "chunk data is not followed by CR LF"},
     {400, "the trailers are too long or malformed"},
+    {400, "Connection names more than 16 options"},
 }};
-static_assert(static_cast<std::size_t>(Rule::trailer) + 1 == rules.size());
+static_assert(static_cast<std::size_t>(Rule::connection_options) + 1 == rules.size());
 
 const RuleRow& row(Rule rule) {
     return rules[static_cast<std::size_t>(rule)];

@@ -130,6 +130,7 @@ enum class Rule : std::uint8_t {
     chunk_extension,
     chunk_end,
     trailer,
+    connection_options,
 };
 
 struct RuleRow {
