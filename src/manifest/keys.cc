@@ -288,8 +288,11 @@ const Key key_table[] = {
      "The queue the request is put into, answered 202 once it is durable; or `service`.", "\"invoices\"", "",
      Effect::requests, always, "", at<&Route::queue>},
     {"route.*", "methods", Type::texts, 0, 32, "", is_method, "an HTTP method in capitals, such as \"GET\"",
-     "Methods it takes; none written is all.", "[\"POST\"]", "", Effect::requests, always, "",
-     at<&Route::methods>},
+     "Methods it takes; none written is all, and POST for a queue. HEAD follows GET. OPTIONS is answered by "
+     "the gateway with the list, unless it is named here or all are taken: then by the service, as CORS "
+     "needs "
+     "it.",
+     "[\"POST\"]", "", Effect::requests, always, "", at<&Route::methods>},
     {"route.*", "balance", Type::choice, 0, 0, "round_robin|least_conn", any, "",
      "How an instance is picked; all routes of one service must agree.", "\"least_conn\"", "",
      Effect::requests, to_service, service_route, at<&Route::balance>},
@@ -303,8 +306,9 @@ const Key key_table[] = {
      "Size of a request body that may go into the queue; more is answered 413.", "\"16M\"", "",
      Effect::requests, to_queue, queue_route, at<&Route::max_body>},
     {"route.*", "headers", Type::texts, 0, 64, "", is_header_name, "the name of an HTTP header",
-     "Request headers carried into the message.", "[\"X-Request-Id\"]", "", Effect::requests, to_queue,
-     queue_route, at<&Route::headers>},
+     "Request headers carried into the message, beside `method`, `path`, `query`, `x-forwarded-for` and "
+     "`x-request-id`; several of one name are joined.",
+     "[\"X-Request-Id\"]", "", Effect::requests, to_queue, queue_route, at<&Route::headers>},
 
     // [route.*.fallback]
     {"route.*.fallback", "status", Type::integer, 200, 599, "", any, "", "Its status.", "200", "",

@@ -464,6 +464,139 @@ def test_routes_and_methods(havn, echo):
         assert wait_for(lambda: gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").status == 404)
 
 
+def test_no_spelling_passes_by_a_rule_and_upstreams_get_what_was_sent(havn):
+    with Upstream() as upstream, Gateway(config([{"path": "/", "service": "web"},
+                                                 {"path": "/admin", "service": "web", "methods": ["POST"]},
+                                                 {"host": "api.example", "path": "/", "service": "web",
+                                                  "methods": ["POST"]}]),
+                                         {"web": [upstream.address]}) as gateway:
+        def ask(path, method="GET", host="h"):
+            return gateway.request(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+        for path in ("/admin", "//admin", "/./admin", "/x/../admin", "/%61dmin", "/%2e/admin", "/x/.%2E/admin"):
+            answer = ask(path)
+            assert (answer.status, answer.header("Allow")) == (405, "POST"), path
+        for path in ("/%2fadmin", "/admin%2f", "/admin;x", "/x/..;/admin", "/x/..%2fadmin", "/\\admin", "/admin%5cx",
+                     "/admin/../x", "/admin%00", "/admin%", "/%zz"):
+            answer = ask(path)
+            assert (answer.status, answer.json()["error"]["cause"]) == (400, "path"), path
+        for host in ("api.example", "API.example", "api.example.", "api.example.:80"):
+            assert ask("/", host=host).status == 405, host
+        assert ask("/", host="%61pi.example").status == 400
+        assert not upstream.seen
+        sent = ["//admin", "/./admin", "/x/../admin", "/%61dmin?a=%2F&b=%", "/%2e//admin/%7e"]
+        for path in sent:
+            assert ask(path, "POST").status == 200, path
+        unruled = ["/a%2Fb", "/x;v=1/y", "/a//b/../c", "/caf%C3%A9"]
+        for path in unruled:
+            assert ask(path).status == 200, path
+        assert [request["start"].split(" ")[1] for request in upstream.seen] == sent + unruled
+        assert [entry["cause"] for entry in gateway.access_log(20) if entry["target"] == "/%zz"] == ["path"]
+
+
+def test_head_follows_get_and_options_is_answered(havn, echo):
+    routes = [{"path": "/", "service": "web"}, {"path": "/read", "service": "web", "methods": ["GET"]},
+              {"path": "/cors", "service": "web", "methods": ["OPTIONS", "POST"]}, {"path": "/job", "queue": "q"}]
+    with Gateway(config(routes), {"web": [echo.address]}) as gateway:
+        def ask(method, path):
+            return gateway.request(f"{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        assert ask("HEAD", "/read").status == 200
+        answer = ask("OPTIONS", "/read")
+        assert (answer.status, answer.header("Allow"), answer.body) == (204, "GET, HEAD", b"")
+        assert ask("DELETE", "/read").header("Allow") == "GET, HEAD"
+        for path in ("/", "/cors"):
+            assert ask("OPTIONS", path).status == 200, path   # the service's
+        for method in ("GET", "HEAD", "DELETE"):
+            answer = ask(method, "/job")
+            assert (answer.status, answer.header("Allow")) == (405, "POST"), method
+        assert (ask("OPTIONS", "/job").status, ask("OPTIONS", "/job").header("Allow")) == (204, "POST")
+
+
+def test_one_request_id_in_log_upstream_and_answer(havn, echo):
+    with Gateway(one_service(), {"web": [echo.address]}) as gateway:
+        def ask(lines):
+            answer = gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n" + lines + b"\r\n")
+            ids = [value for name, value in echo.seen[-1]["headers"] if name.lower() == "x-request-id"]
+            assert ids == [value for name, value in answer.headers if name.lower() == "x-request-id"]
+            return ids
+        asked = [ask(lines) for lines in (b"X-Request-Id: from/client=1\r\n", b"", b"X-Request-Id: a b\r\n",
+                                          b"X-Request-Id: a\r\nX-Request-Id: b\r\n", b"X-Request-Id: \xff\r\n")]
+        assert asked[0] == ["from/client=1"]
+        assert all(len(ids) == 1 and len(ids[0]) == 36 for ids in asked[1:])
+        refused = gateway.request(b"GET /%zz HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine\r\n\r\n")
+        assert (refused.status, refused.header("X-Request-Id")) == (400, "mine")
+        assert [entry["id"] for entry in gateway.access_log(6)] == [ids[0] for ids in asked] + ["mine"]
+
+
+@pytest.mark.parametrize("answer,status,header,value", [
+    (b"HTTP/1.1 600 Odd\r\nContent-Length: 2\r\n\r\nhi", 600, "Content-Length", "2"),
+    (b"HTTP/1.1 999 Denied\r\nContent-Length: 2\r\n\r\nhi", 999, "Content-Length", "2"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", 200, "Content-Length", "2"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", 200, "Content-Length", "2"),
+    (b"HTTP/1.1 426 Upgrade\r\nUpgrade: x/1\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nhi", 426,
+     "Upgrade", "x/1")])
+def test_odd_but_clear_answers_pass(havn, answer, status, header, value):
+    with Upstream(answer=answer) as upstream, Gateway(one_service(), {"web": [upstream.address]}) as gateway:
+        with gateway.connect() as client:
+            stream = client.makefile("rb")
+            for _ in range(2):   # the connection goes on
+                client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                response = read_response(stream)
+                assert (response.status, response.body) == (status, b"hi")
+                assert [found for name, found in response.headers if name == header] == [value]
+
+
+def test_a_head_that_arrives_byte_by_byte_is_served(gateway):
+    with gateway.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = client.makefile("rb")
+        for _ in range(2):
+            for byte in b"\r\nPOST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi":
+                client.sendall(bytes([byte]))
+            assert read_response(stream).body == b"hi"
+        for byte in b"GET / HTTP/1.1\r\nHost: h\n":
+            client.sendall(bytes([byte]))
+        assert read_response(stream).status == 400
+
+
+def test_too_many_options_in_connection_get_400(gateway):
+    request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: " + b"a," * 7000 + b"\r\n\r\n"
+    response = gateway.request(request)
+    assert response.status == 400
+    assert "Connection" in response.json()["error"]["message"]
+
+
+def test_the_access_log_is_there_before_the_first_request(havn):
+    with Gateway(one_service()) as gateway:
+        wait_for((gateway.folder / "logs/access.log").exists, what="an access log")
+
+
+def test_what_is_known_of_a_refused_request_is_logged(havn):
+    limited = config([{"path": "/", "service": "web"}], limits={"head_bytes_max": 2048})
+    with Gateway(limited) as gateway:
+        log_of_refused_requests(gateway)
+
+
+def log_of_refused_requests(gateway):
+    with gateway.connect() as client:
+        client.sendall(b"GET /known?a HTTP/1.1\r\nHost: shop.example\r\nContent-Length: x\r\n\r\n")
+        assert read_response(client.makefile("rb")).status == 400
+    with gateway.connect() as client:
+        client.sendall(b"PUT /begun HTTP/1.1\r\nHost: shop.example\r\nA : b\r\n\r\n")
+        assert read_response(client.makefile("rb")).status == 400
+    with gateway.connect() as client:
+        client.sendall(b"GET /long HTTP/1.1\r\nHost: shop.example\r\nA: " + b"x" * 3000)
+        assert read_response(client.makefile("rb")).status == 431
+    with gateway.connect() as client:
+        client.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert read_response(client.makefile("rb")).status == 400
+    entries = gateway.access_log(4)
+    assert [(entry["method"], entry["host"], entry["target"]) for entry in entries] == [
+        ("GET", "shop.example", "/known?a"), ("PUT", "shop.example", "/begun"), ("GET", "shop.example", "/long"),
+        ("", "", "")]
+    assert [entry["status"] for entry in entries] == [400, 400, 431, 400]
+    assert all(entry["cause"] == "refused" for entry in entries)
+
+
 def test_a_weight_belongs_to_its_instance_whichever_others_are_ready(havn):
     def named(letter):
         def serve(client, stream):

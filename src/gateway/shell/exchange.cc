@@ -18,7 +18,7 @@ void Exchange::reset() {
     in_.reset();
     head_ = {};
     facts_ = {};
-    raw_ = first_piece_ = cause_ = {};
+    raw_ = request_id_ = first_piece_ = cause_ = {};
     request_body_ = response_body_ = {};
     body_in_.reset();
     tried_.clear();
@@ -51,10 +51,13 @@ void Exchange::begin(Client& client, BufferPtr in, const http1::RequestHead& hea
     head_.headers = headers_;
     started_ = worker_.now();
     id_ = worker_.ids().next(worker_.wall_now());
+    request_id_ = brought_request_id(head_.headers);
+    if (request_id_.empty()) request_id_ = id_.view();
     worker_.metrics().requests_in_flight.add();
 
     const std::expected<http1::RequestFacts, http1::Rule> facts = http1::inspect(head_);
     if (!facts) {
+        note_known(head_);
         worker_.metrics().bad_requests.add();
         request_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);  // no telling where it ends
         return answer_error(http1::row(facts.error()).status, "refused", http1::row(facts.error()).text);
@@ -69,10 +72,26 @@ void Exchange::begin_refused(Client& client, BufferPtr in, std::uint16_t status,
     in_ = std::move(in);
     started_ = worker_.now();
     id_ = worker_.ids().next(worker_.wall_now());
+    request_id_ = id_.view();
+    http1::RequestHead head;
+    http1::parse_request_head(in_->text(), worker_.header_storage(), head);
+    note_known(head);
     worker_.metrics().requests_in_flight.add();
     worker_.metrics().bad_requests.add();
     request_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);
     answer_error(status, "refused", why);
+}
+
+// For log and answer: what could be read of a request that is refused.
+void Exchange::note_known(const http1::RequestHead& head) {
+    head_.method = head.method;
+    head_.method_text = head.method_text;
+    head_.target = head.target;
+    for (const http1::Header& header : head.headers) {
+        if (header.field == http1::Field::host && facts_.host.empty()) facts_.host = header.value;
+    }
+    const std::string_view brought = brought_request_id(head.headers);
+    if (!brought.empty()) request_id_ = brought;
 }
 
 void Exchange::route() {
@@ -186,7 +205,7 @@ bool Exchange::prepare_upstream_head() {
                                       .client = client_->address(),
                                       .trusted = client_->trusted(),
                                       .authority = upstream_address_,
-                                      .request_id = id_.view(),
+                                      .request_id = request_id_,
                                       .upgrade = upgrade})) {
         return false;
     }

@@ -83,6 +83,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     };
 
     // exchange.cc: routing, choosing an endpoint, failing
+    void note_known(const http1::RequestHead& head);
     void route();
     void start_upstream();
     bool try_endpoint(Endpoint& endpoint, bool fresh);
@@ -140,7 +141,8 @@ class Exchange : public Timer, public Publisher::Waiter {
     http1::RequestHead head_;
     http1::RequestFacts facts_;
     std::string_view raw_;
-    Id id_;
+    Id id_;                        // of the job, too
+    std::string_view request_id_;  // the client's, or else `id_`
     Time started_{};
     Time total_deadline_{};
     Body request_body_;

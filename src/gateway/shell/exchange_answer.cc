@@ -1,5 +1,6 @@
 // What the gateway says itself, queue routes, and the end of every exchange.
 #include "gateway/core/access_log.h"
+#include "gateway/core/job.h"
 #include "gateway/shell/exchange.h"
 #include "gateway/shell/worker.h"
 #include "wire/http1/write.h"
@@ -35,7 +36,7 @@ void Exchange::answer(const Answer& what) {
     if (!what.type.empty()) http1::write_header(text, "Content-Type", what.type);
     if (what.status != 204) http1::write_header(text, "Content-Length", what.body.size());
     text += what.extra;
-    if (!id_.view().empty()) http1::write_header(text, "X-Request-Id", id_.view());
+    http1::write_header(text, "X-Request-Id", request_id_);
     if (close_after_) {
         text += "Connection: close\r\n";
     } else if (head_.minor == 0) {
@@ -97,24 +98,15 @@ void Exchange::publish() {
     Publisher::Job job;
     job.id = std::string(id_.view());
     job.queue = entry_->route->queue;
-    const std::size_t query = facts_.path.find('?');
-    const auto add = [&](std::string_view name, std::string_view value) {
-        job.headers.emplace_back(std::string(name), std::string(value));
-    };
-    add("method", head_.method_text);
-    add("path", facts_.path.substr(0, query));
-    add("query", query == std::string_view::npos ? std::string_view() : facts_.path.substr(query + 1));
-    std::string forwarded;
+    job.headers = job_headers({.head = head_,
+                               .facts = facts_,
+                               .route = *entry_->route,
+                               .client = client_->address(),
+                               .trusted = client_->trusted(),
+                               .request_id = request_id_});
     for (const http1::Header& header : head_.headers) {
         if (header.field == http1::Field::content_type) job.content_type = std::string(header.value);
-        if (header.field == http1::Field::x_forwarded_for && client_->trusted()) {
-            forwarded += std::string(header.value) + ", ";
-        }
-        for (const std::string& wanted : entry_->route->headers) {
-            if (http1::equal_ignoring_case(wanted, header.name)) add(wanted, header.value);
-        }
     }
-    add("x-forwarded-for", forwarded + client_->address());
     job.body = std::move(payload_);
     phase_ = Phase::publishing;
     worker_.deadlines().set(*this, worker_.now() + tables_->config->broker.confirm_timeout);
@@ -161,7 +153,7 @@ void Exchange::record() {
     const std::uint64_t bytes_out = response_body_.payload_bytes();
     AccessRecord line{
         .time = worker_.wall_text(),
-        .id = id_.view(),
+        .id = request_id_,
         .client = client_->address(),
         .method = head_.method_text,
         .host = facts_.host,

@@ -269,7 +269,8 @@ Exchange::Step Exchange::forward_head(const http1::ResponseHead& head, http1::Re
                                     .method = head_.method,
                                     .chunked = chunked,
                                     .close = close_after_,
-                                    .keep_alive_1_0 = head_.minor == 0})) {
+                                    .keep_alive_1_0 = head_.minor == 0,
+                                    .request_id = request_id_})) {
         return Step::malformed;
     }
     down_.head = writer.text();
@@ -289,8 +290,12 @@ Exchange::Step Exchange::begin_tunnel(const http1::ResponseHead& head, const htt
         return Step::malformed;
     down_head_ = worker_.buffers().take();
     http1::SpanWriter writer({down_head_->first(), down_head_->space_size()});
-    if (!write_client_head(
-            writer, {.head = head, .facts = facts, .raw = raw, .method = head_.method, .upgrade = true})) {
+    if (!write_client_head(writer, {.head = head,
+                                    .facts = facts,
+                                    .raw = raw,
+                                    .method = head_.method,
+                                    .upgrade = true,
+                                    .request_id = request_id_})) {
         return Step::malformed;
     }
     down_.head = writer.text();

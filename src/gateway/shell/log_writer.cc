@@ -29,6 +29,12 @@ bool LogWriter::submit(std::string lines) {
 
 void LogWriter::run() {
     bool failing = false;
+    const auto write = [&](std::string_view text) {
+        const Result<> written = file_.write(text);
+        if (!written && !failing) log::error("access log: {}", written.error().text());
+        failing = !written;
+    };
+    write({});  // whoever looks for the log before the first request finds it
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
@@ -36,11 +42,7 @@ void LogWriter::run() {
         const std::vector<std::string> lines = std::exchange(waiting_, {});
         backlog_ = 0;
         lock.unlock();
-        for (const std::string& text : lines) {
-            const Result<> written = file_.write(text);
-            if (!written && !failing) log::error("access log: {}", written.error().text());
-            failing = !written;
-        }
+        for (const std::string& text : lines) write(text);
         lock.lock();
     }
 }
