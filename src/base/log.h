@@ -4,14 +4,19 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <string_view>
 
 namespace havn::log {
 
 enum class Level { debug, info, warning, error };
 
-// Names this process in its lines; call once, at the start. HAVN_LOG=debug lowers the threshold.
+std::optional<Level> parse_level(std::string_view text);  // "debug", "info", "warning" or "error"
+
+// Names this process in its lines; call once, at the start. Lines below the level that HAVN_LOG names are
+// left out; info when it is not set, or names none, which is said.
 void init(std::string_view process);
+bool wanted(Level level);  // by that threshold
 void write(Level level, std::string_view text);
 
 template <class... Args>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/prometheus.h"
 #include "control/log_follower.h"
 #include "control/metrics.h"
 #include "control/progress.h"
@@ -346,7 +347,7 @@ Api::Answer Api::metrics(rpc::Request) {
     rpc::Client broker = Parts::broker();
     answer = co_await broker.text("GET", "/metrics", nullptr, part_timeout);
     if (answer) texts.push_back(std::move(*answer));
-    co_return rpc::text(merge_metrics(texts), "text/plain; version=0.0.4; charset=utf-8");
+    co_return rpc::text(merge_metrics(texts), std::string(prometheus::content_type));
 }
 
 }  // namespace havn::control

@@ -1,43 +1,43 @@
 #include "control/metrics.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <vector>
+
+#include "base/prometheus.h"
 
 namespace havn::control {
 
-// Backslash, quote and line feed are escaped in a label's value.
-static std::string escaped(std::string_view value) {
-    std::string text;
-    for (const char c : value) {
-        if (c == '\\' || c == '"') text += '\\';
-        text += c == '\n' ? std::string("\\n") : std::string(1, c);
-    }
-    return text;
-}
-
 std::string process_metrics(const Json& processes) {
-    std::string up = "# HELP havn_process_up Whether the instance is ready.\n# TYPE havn_process_up gauge\n";
-    std::string restarts =
-        "# HELP havn_process_restarts_total Starts of the instance after its first one.\n"
-        "# TYPE havn_process_restarts_total counter\n";
-    std::string states =
-        "# HELP havn_process_state The state the instance is in, as a label.\n# TYPE havn_process_state "
-        "gauge\n";
-    std::set<std::string> written;  // while an instance is replaced there are two of its name
-    for (const Json& row : processes) {
-        const std::string state = row.value("state", "");
-        const std::string labels =
-            fmt::format(R"(name="{}",instance="{}",kind="{}")", escaped(row.value("name", "")),
-                        row.value("instance", 1), escaped(row.value("kind", "")));
-        if (!written.insert(labels).second) continue;
-        up += fmt::format("havn_process_up{{{}}} {}\n", labels, state == "ready" ? 1 : 0);
-        restarts += fmt::format("havn_process_restarts_total{{{}}} {}\n", labels, row.value("restarts", 0));
-        states += fmt::format("havn_process_state{{{},state=\"{}\"}} 1\n", labels, escaped(state));
+    struct Row {
+        std::string name, instance, kind, state;
+        std::uint64_t restarts = 0;
+    };
+    std::vector<Row> rows;
+    std::set<std::tuple<std::string, std::string>> written;  // while an instance is replaced there are two
+    for (const Json& process : processes) {
+        Row row{process.value("name", ""), std::to_string(process.value("instance", 1)),
+                process.value("kind", ""), process.value("state", ""), process.value("restarts", 0u)};
+        if (written.emplace(row.name, row.instance).second) rows.push_back(std::move(row));
     }
-    return up + restarts + states;
+    prometheus::Writer out;
+    out.family("havn_process_up", "gauge", "Whether the instance is ready.");
+    for (const Row& row : rows) {
+        out.sample({{"name", row.name}, {"instance", row.instance}, {"kind", row.kind}},
+                   std::uint64_t{row.state == "ready"});
+    }
+    out.family("havn_process_restarts_total", "counter", "Starts of the instance after its first one.");
+    for (const Row& row : rows) {
+        out.sample({{"name", row.name}, {"instance", row.instance}, {"kind", row.kind}}, row.restarts);
+    }
+    out.family("havn_process_state", "gauge", "The state the instance is in, as a label.");
+    for (const Row& row : rows) {
+        out.sample({{"name", row.name}, {"instance", row.instance}, {"kind", row.kind}, {"state", row.state}},
+                   std::uint64_t{1});
+    }
+    return out.take();
 }
 
 // The family a comment line such as "# TYPE name gauge" is about; empty for other lines.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/prometheus_testing.h"
+
 namespace havn::control {
 namespace {
 
@@ -14,6 +16,7 @@ TEST(Metrics, every_process_has_its_state_and_restarts) {
     EXPECT_NE(text.find("havn_process_restarts_total{name=\"web\",instance=\"2\",kind=\"service\"} 4\n"),
               std::string::npos);
     EXPECT_NE(text.find("state=\"backoff\"} 1\n"), std::string::npos);
+    EXPECT_EQ(prometheus::mistake_in(text), "");
 }
 
 TEST(Metrics, an_instance_that_is_being_replaced_is_counted_once) {

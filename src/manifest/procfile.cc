@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "manifest/forms.h"
 
 namespace havn::manifest {
@@ -13,12 +14,6 @@ std::string_view trimmed(std::string_view text) {
     const auto first = text.find_first_not_of(blanks);
     if (first == text.npos) return {};
     return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-bool is_utf8(std::string_view text) {
-    const Json value(text);
-    return value.dump(-1, ' ', false, Json::error_handler_t::ignore).size() ==
-           value.dump(-1, ' ', false, Json::error_handler_t::replace).size();
 }
 
 class ProcfileReader {

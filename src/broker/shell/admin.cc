@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include "base/prometheus.h"
 
 namespace havn::broker {
 
@@ -53,64 +53,54 @@ Admin::Task Admin::get_status(rpc::Request) {
 }
 
 Admin::Task Admin::get_metrics(rpc::Request) {
-    co_return rpc::text(metrics_text(server_), "text/plain; version=0.0.4; charset=utf-8");
-}
-
-static void add_metric(std::string& text, std::string_view name, std::string_view type, std::uint64_t value) {
-    fmt::format_to(std::back_inserter(text), "# TYPE havn_broker_{0} {1}\nhavn_broker_{0} {2}\n", name, type,
-                   value);
-}
-
-// Prometheus's rules for label values: backslash, quote and newline are escaped.
-static std::string label(std::string_view value) {
-    std::string escaped;
-    for (const char c : value) {
-        if (c == '\n') {
-            escaped += "\\n";
-            continue;
-        }
-        if (c == '\\' || c == '"') escaped += '\\';
-        escaped += c;
-    }
-    return escaped;
+    co_return rpc::text(metrics_text(server_), std::string(prometheus::content_type));
 }
 
 std::string metrics_text(Server& server) {
-    std::string text;
+    prometheus::Writer out;
+    const auto add = [&](std::string_view name, std::string_view type, std::string_view help,
+                         std::uint64_t value) {
+        out.value(fmt::format("havn_broker_{}", name), type, help, value);
+    };
     const Counters& counters = server.broker().counters();
-    add_metric(text, "published_total", "counter", counters.published);
-    add_metric(text, "unroutable_total", "counter", counters.unroutable);
-    add_metric(text, "confirmed_total", "counter", counters.confirmed);
-    add_metric(text, "delivered_total", "counter", counters.delivered);
-    add_metric(text, "redelivered_total", "counter", counters.redelivered);
-    add_metric(text, "acknowledged_total", "counter", counters.acknowledged);
-    add_metric(text, "dead_lettered_total", "counter", counters.dead_lettered);
-    add_metric(text, "expired_total", "counter", counters.expired);
-    add_metric(text, "connections", "gauge", server.connections());
-    add_metric(text, "content_bytes", "gauge", server.broker().content_bytes());
+    add("published_total", "counter", "Messages that clients published.", counters.published);
+    add("unroutable_total", "counter", "Messages that no queue took.", counters.unroutable);
+    add("confirmed_total", "counter", "Messages confirmed to their publisher.", counters.confirmed);
+    add("delivered_total", "counter", "Messages sent to consumers, deliveries again included.",
+        counters.delivered);
+    add("redelivered_total", "counter", "Messages sent to a consumer again.", counters.redelivered);
+    add("acknowledged_total", "counter", "Messages acknowledged by their consumer.", counters.acknowledged);
+    add("dead_lettered_total", "counter", "Messages that went to a dead-letter exchange.",
+        counters.dead_lettered);
+    add("expired_total", "counter", "Messages whose time to live ran out.", counters.expired);
+    add("connections", "gauge", "Client connections open.", server.connections());
+    add("content_bytes", "gauge", "Bytes of message bodies held in memory.", server.broker().content_bytes());
     const Log::Stats log = server.log().stats();
-    add_metric(text, "log_segments", "gauge", log.segments);
-    add_metric(text, "log_syncs_total", "counter", log.syncs);
-    add_metric(text, "log_bytes_total", "counter", log.bytes);
-    add_metric(text, "log_spoilt_bytes", "gauge", log.spoilt_bytes);
-    add_metric(text, "log_read_failures_total", "counter", log.read_failures);
-    add_metric(text, "publishers_held_back", "gauge", server.log().held_back() ? 1 : 0);
+    add("log_segments", "gauge", "Files of the log.", log.segments);
+    add("log_syncs_total", "counter", "Times the log was synced to the disk.", log.syncs);
+    add("log_bytes_total", "counter", "Bytes written to the log.", log.bytes);
+    add("log_spoilt_bytes", "gauge", "Bytes of the log that could not be read at the start.",
+        log.spoilt_bytes);
+    add("log_read_failures_total", "counter", "Messages that could not be read back from the log.",
+        log.read_failures);
+    add("publishers_held_back", "gauge", "Whether publishers wait for the log: 1 when they do.",
+        server.log().held_back() ? 1 : 0);
 
     const std::vector<QueueStats> queues = server.broker().queue_stats();
     struct Gauge {
-        const char* name;
+        std::string_view name, help;
         std::uint64_t QueueStats::* value;
     };
     for (const Gauge& gauge :
-         {Gauge{"queue_ready", &QueueStats::ready}, Gauge{"queue_unacked", &QueueStats::unacked},
-          Gauge{"queue_consumers", &QueueStats::consumers}, Gauge{"queue_bytes", &QueueStats::bytes}}) {
-        fmt::format_to(std::back_inserter(text), "# TYPE havn_broker_{} gauge\n", gauge.name);
-        for (const QueueStats& queue : queues) {
-            fmt::format_to(std::back_inserter(text), "havn_broker_{}{{queue=\"{}\"}} {}\n", gauge.name,
-                           label(queue.name), queue.*gauge.value);
-        }
+         {Gauge{"havn_broker_queue_ready", "Messages waiting in a queue.", &QueueStats::ready},
+          Gauge{"havn_broker_queue_unacked", "Messages delivered and not acknowledged.",
+                &QueueStats::unacked},
+          Gauge{"havn_broker_queue_consumers", "Consumers of a queue.", &QueueStats::consumers},
+          Gauge{"havn_broker_queue_bytes", "Bytes of the messages of a queue.", &QueueStats::bytes}}) {
+        out.family(gauge.name, "gauge", gauge.help);
+        for (const QueueStats& queue : queues) out.sample({{"queue", queue.name}}, queue.*gauge.value);
     }
-    return text;
+    return out.take();
 }
 
 }  // namespace havn::broker

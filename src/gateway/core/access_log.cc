@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/utf8.h"
+
 namespace havn::gateway {
 namespace {
 
@@ -22,25 +24,6 @@ void append_text_field(std::string& out, std::string_view key, std::string_view 
 bool is_plain(char c) {
     const auto u = static_cast<unsigned char>(c);
     return u >= 0x20 && u < 0x7f && c != '"' && c != '\\';
-}
-
-// Bytes of the UTF-8 sequence `text` begins with; 0 when it is none.
-std::size_t sequence_size(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    const std::size_t size = first >= 0xf0 && first <= 0xf4  ? 4
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xc2 && first < 0xe0 ? 2
-                                                             : 0;
-    if (size == 0 || text.size() < size) return 0;
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;
-    if (first == 0xed && byte(1) > 0x9f) return 0;
-    if (first == 0xf0 && byte(1) < 0x90) return 0;
-    if (first == 0xf4 && byte(1) > 0x8f) return 0;
-    return size;
 }
 
 }  // namespace
@@ -62,7 +45,7 @@ void append_json_text(std::string& out, std::string_view text) {
             out += "\\u00";
             out += hex[c >> 4];
             out += hex[c & 15];
-        } else if ((size = sequence_size(text)) > 0) {
+        } else if ((size = utf8_size(text)) > 0) {
             out.append(text.data(), size);
         } else {
             out += "\\ufffd";

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/prometheus_testing.h"
+
 namespace havn::gateway {
 namespace {
 
@@ -13,19 +15,22 @@ TEST(Metrics, are_summed_over_threads) {
     a.route("/x\"y").note(200, milliseconds(3));
     b.route("/x\"y").note(204, milliseconds(30));
     b.route("/x\"y").note(499, seconds(20));
+    b.route("/x\"y").note(999, milliseconds(30));
     b.service("web").retries.add();
     b.queue("q").accepted.add(5);
     const Metrics* const both[] = {&a, &b};
     const std::string text = Metrics::prometheus(both);
+    EXPECT_EQ(prometheus::mistake_in(text), "");
     for (const std::string line : {
              "havn_gateway_connections_open 4\n",
              "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"2xx\"} 2\n",
              "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"client_left\"} 1\n",
+             "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"5xx\"} 1\n",
              "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"0.002\"} 0\n",
              "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"0.005\"} 1\n",
-             "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"0.05\"} 2\n",
-             "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"+Inf\"} 3\n",
-             "havn_gateway_request_duration_seconds_sum{route=\"/x\\\"y\"} 20.033\n",
+             "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"0.05\"} 3\n",
+             "havn_gateway_request_duration_seconds_bucket{route=\"/x\\\"y\",le=\"+Inf\"} 4\n",
+             "havn_gateway_request_duration_seconds_sum{route=\"/x\\\"y\"} 20.063\n",
              "havn_gateway_upstream_retries_total{service=\"web\"} 1\n",
              "havn_gateway_jobs_total{queue=\"q\",outcome=\"accepted\"} 5\n",
          }) {

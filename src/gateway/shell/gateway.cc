@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/prometheus.h"
 #include "gateway/shell/worker.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -330,7 +331,7 @@ io::Task<rpc::Response> Gateway::get_status(rpc::Request) {
 io::Task<rpc::Response> Gateway::get_metrics(rpc::Request) {
     std::vector<const Metrics*> metrics;
     for (const Thread& thread : threads_) metrics.push_back(&thread.worker->metrics());
-    co_return rpc::text(Metrics::prometheus(metrics), "text/plain; version=0.0.4; charset=utf-8");
+    co_return rpc::text(Metrics::prometheus(metrics), std::string(prometheus::content_type));
 }
 
 }  // namespace

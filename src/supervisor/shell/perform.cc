@@ -349,6 +349,7 @@ void SupervisorProcess::reap() {
 }
 
 void SupervisorProcess::say(log::Level level, std::string_view text) {
+    if (!log::wanted(level)) return;
     static constexpr std::string_view names[] = {"debug", "info", "warning", "error"};
     const std::string_view name = names[static_cast<int>(level)];
     // A full disk must not stop the supervisor; the watching person still sees the line.
