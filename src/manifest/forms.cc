@@ -144,18 +144,22 @@ static bool is_escape_beyond_ascii(std::string_view text) {
 
 bool is_route_path(std::string_view text) {
     if (!text.starts_with('/') || text.size() > 1'024) return false;
-    // Requests are matched decoded, and what readers of paths disagree on cannot be a rule.
-    constexpr std::string_view excluded = "?#*;\\";
-    if (!all(text, [&](char c) { return is_visible(c) && !excluded.contains(c); })) return false;
-    for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
-        if (!is_escape_beyond_ascii(text.substr(at, 3))) return false;
-    }
+    if (!all(text, [](char c) { return is_visible(c) && c != '?' && c != '#' && c != '*'; })) return false;
     if (text.ends_with('/')) text.remove_suffix(1);
     while (!text.empty()) {
         text.remove_prefix(1);
         const auto segment = text.substr(0, text.find('/'));
         if (segment.empty() || segment == "." || segment == "..") return false;
         text.remove_prefix(segment.size());
+    }
+    return true;
+}
+
+// Requests are matched decoded, and what readers of paths disagree on cannot be a rule.
+bool is_plainly_written_path(std::string_view text) {
+    if (text.find_first_of(";\\") != text.npos) return false;
+    for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
+        if (!is_escape_beyond_ascii(text.substr(at, 3))) return false;
     }
     return true;
 }

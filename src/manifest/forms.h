@@ -40,6 +40,7 @@ bool is_amqp_url(std::string_view text);
 bool is_host(std::string_view text);
 // A path of a route: begins with /, no query, no empty, "." or ".." segment, no *.
 bool is_route_path(std::string_view text);
+bool is_plainly_written_path(std::string_view text);  // no escape of ASCII, no ; or backslash
 
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);

@@ -49,10 +49,10 @@ std::optional<Problem> split_route_key(Route& route, const Place& place) {
         return bad("a path has no *", fmt::format("write [route.\"{}\"]: it matches everything below as well",
                                                   key.substr(0, key.size() - 2)));
     if (!is_route_path(route.path))
-        return bad(
-            "a path begins with / and has no empty, . or .. segment, no space, ?, #, *, ; or \\, and no "
-            "escape but of bytes beyond ASCII",
-            "write it as it reads: requests are matched decoded");
+        return bad("a path begins with / and has no empty, . or .. segment, no space, ?, # or *", "");
+    if (!is_plainly_written_path(route.path))
+        return bad("a path has no ; and no \\, and no escape but of bytes beyond ASCII",
+                   "write it as it reads: requests are matched decoded");
     if (route.path.size() > 1 && route.path.ends_with('/')) route.path.pop_back();
     route.key = route.host + route.path;
     return std::nullopt;

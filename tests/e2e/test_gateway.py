@@ -524,7 +524,8 @@ def test_one_request_id_in_log_upstream_and_answer(havn, echo):
         assert all(len(ids) == 1 and len(ids[0]) == 36 for ids in asked[1:])
         refused = gateway.request(b"GET /%zz HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine\r\n\r\n")
         assert (refused.status, refused.header("X-Request-Id")) == (400, "mine")
-        assert [entry["id"] for entry in gateway.access_log(6)] == [ids[0] for ids in asked] + ["mine"]
+        logged = {entry["id"] for entry in gateway.access_log(6)}   # each thread writes its own lines
+        assert logged == {ids[0] for ids in asked} | {"mine"}
 
 
 @pytest.mark.parametrize("answer,status,header,value", [
@@ -590,10 +591,9 @@ def log_of_refused_requests(gateway):
         client.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert read_response(client.makefile("rb")).status == 400
     entries = gateway.access_log(4)
-    assert [(entry["method"], entry["host"], entry["target"]) for entry in entries] == [
-        ("GET", "shop.example", "/known?a"), ("PUT", "shop.example", "/begun"), ("GET", "shop.example", "/long"),
-        ("", "", "")]
-    assert [entry["status"] for entry in entries] == [400, 400, 431, 400]
+    assert sorted((entry["status"], entry["method"], entry["host"], entry["target"]) for entry in entries) == [
+        (400, "", "", ""), (400, "GET", "shop.example", "/known?a"), (400, "PUT", "shop.example", "/begun"),
+        (431, "GET", "shop.example", "/long")]
     assert all(entry["cause"] == "refused" for entry in entries)
 
 

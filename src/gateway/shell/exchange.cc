@@ -74,7 +74,7 @@ void Exchange::begin_refused(Client& client, BufferPtr in, std::uint16_t status,
     id_ = worker_.ids().next(worker_.wall_now());
     request_id_ = id_.view();
     http1::RequestHead head;
-    http1::parse_request_head(in_->text(), worker_.header_storage(), head);
+    if (in_) http1::parse_request_head(in_->text(), worker_.header_storage(), head);
     note_known(head);
     worker_.metrics().requests_in_flight.add();
     worker_.metrics().bad_requests.add();
