@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "manifest/manifest.h"
+#include "manifest/redact.h"
 
 namespace havn::manifest {
 namespace {
@@ -43,21 +44,24 @@ std::string render(const std::vector<Diagnostic>& diagnostics, const std::vector
     for (const auto& one : diagnostics) {
         text += one.file;
         if (one.line > 0) text += fmt::format(":{}:{}", one.line, one.column);
-        text += fmt::format(": {}: {}\n", name(one.severity), printable(one.message));
+        text += fmt::format(": {}: {}\n", name(one.severity), printable(redact_urls(one.message)));
         for (const auto& source : sources) {
             if (source.file != one.file || one.line == 0) continue;
             const auto line = line_of(source.text, one.line);
-            if (line && line->size() <= shown_max) text += excerpt(*line, one.column);
+            if (line && line->size() <= shown_max) text += excerpt(redact_line(*line), one.column);
         }
-        if (!one.hint.empty()) text += fmt::format("  hint: {}\n", printable(one.hint));
+        if (!one.hint.empty()) text += fmt::format("  hint: {}\n", printable(redact_urls(one.hint)));
     }
     return text;
 }
 
 Json to_json(const Diagnostic& diagnostic) {
-    return {
-        {"severity", name(diagnostic.severity)}, {"file", diagnostic.file},       {"line", diagnostic.line},
-        {"column", diagnostic.column},           {"message", diagnostic.message}, {"hint", diagnostic.hint}};
+    return {{"severity", name(diagnostic.severity)},
+            {"file", diagnostic.file},
+            {"line", diagnostic.line},
+            {"column", diagnostic.column},
+            {"message", redact_urls(diagnostic.message)},
+            {"hint", redact_urls(diagnostic.hint)}};
 }
 
 }  // namespace havn::manifest

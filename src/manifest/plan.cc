@@ -5,6 +5,7 @@
 #include <set>
 
 #include "manifest/keys.h"
+#include "manifest/redact.h"
 
 namespace havn::manifest {
 namespace {
@@ -44,6 +45,31 @@ Json whole_table(std::string_view pattern, Target target) {
     return whole;
 }
 
+// The passwords of URLs are not shown.
+void add_value(Change& change, const std::string& name, const Json& before, const Json& after) {
+    std::string from = redact_urls(toml_text(before)), to = redact_urls(toml_text(after));
+    if (from == to) to += " (changed where it is not shown)";
+    change.details.push_back({name, std::move(from), std::move(to)});
+}
+
+// What `env` sets may be secret: not its values are shown, but that they are set, or set anew.
+void add_variables(Change& change, const std::string& name, const Json& before, const Json& after) {
+    std::set<std::string> variables;
+    for (const Json* side : {&before, &after}) {
+        if (!side->is_object()) continue;
+        for (const auto& [variable, value] : side->items()) variables.insert(variable);
+    }
+    for (const std::string& variable : variables) {
+        const bool was = before.is_object() && before.contains(variable);
+        const bool is = after.is_object() && after.contains(variable);
+        if (was && is && before[variable] == after[variable]) continue;
+        change.details.push_back({name + "." + variable, std::string(was ? "(set)" : none),
+                                  std::string(!is   ? none
+                                              : was ? "(set anew)"
+                                                    : "(set)")});
+    }
+}
+
 // Two values of one struct, seen along the table of keys.
 class Comparison {
   public:
@@ -53,7 +79,11 @@ class Comparison {
         for (const auto* key : keys_of(pattern)) {
             const auto before = shown_value(*key, from), after = shown_value(*key, to);
             if (before == after) continue;
-            change_.details.push_back({prefix + std::string(key->name), toml_text(before), toml_text(after)});
+            if (key->type == Type::env) {
+                add_variables(change_, prefix + std::string(key->name), before, after);
+            } else {
+                add_value(change_, prefix + std::string(key->name), before, after);
+            }
             effects_.insert(key->effect);
         }
         for (const auto* child : children(pattern))
@@ -147,11 +177,15 @@ std::string effect_of_removing(Target target) {
 // What is set apart from the defaults, as the details of an addition.
 void list_set_keys(Change& change, std::string_view pattern, Target target, const std::string& prefix) {
     const auto list = [&](std::string_view key, const Json& value) {
-        change.details.push_back({prefix + std::string(key), std::string(none), toml_text(value)});
+        add_value(change, prefix + std::string(key), {}, value);
     };
     for (const auto* key : keys_of(pattern)) {
         const auto value = shown_value(*key, target);
-        if (!value.is_null() && value != default_of(*key, pattern)) list(key->name, value);
+        if (value.is_null() || value == default_of(*key, pattern)) continue;
+        if (key->type == Type::env)
+            add_variables(change, prefix + std::string(key->name), {}, value);
+        else
+            list(key->name, value);
     }
     for (const auto* child : children(pattern))
         for (const auto& [name, nested] : child->each(target)) {

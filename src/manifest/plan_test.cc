@@ -85,7 +85,7 @@ TEST(Plan, of_a_command_restarts_that_program_alone) {
               "0 to add, 1 to change, 0 to remove\n");
     EXPECT_EQ(plan_of("command = \"mail\"", "command = \"mail\"\nenv = { A = \"b\" }"),
               "~ worker.mail\n"
-              "    env: {} → { A = \"b\" }\n"
+              "    env.A = (set)\n"
               "    → restarts mail (1 instance)\n"
               "0 to add, 1 to change, 0 to remove\n");
 }
