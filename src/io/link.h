@@ -18,7 +18,7 @@ namespace havn::io {
 class Link {
   public:
     static constexpr std::size_t message_bytes_max = 16u << 20;
-    static constexpr std::size_t descriptors_max = 64;  // in one message; the kernel allows 253
+    static constexpr std::size_t descriptors_max = 250;  // in one message; the kernel allows 253
 
     struct Message {
         Json body;

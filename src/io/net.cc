@@ -96,6 +96,12 @@ static Result<Fd> bind_and_listen(const Address& address, std::string_view text,
             return fail(Error::Kind::denied, "cannot listen on " + std::string(text) + ": no permission",
                         "ports below 1024 need root; or give a port above in havn.toml");
         }
+        if (errno == EADDRNOTAVAIL) {
+            return fail(
+                Error::Kind::invalid,
+                "cannot listen on " + std::string(text) + ": no interface of this host has this address",
+                "`ip -brief address` shows those there are; 0.0.0.0 and [::] stand for all of them");
+        }
         return fail_errno("cannot listen on " + std::string(text));
     }
     if (::listen(socket.get(), options.backlog) != 0) return fail_errno("listen on " + std::string(text));

@@ -10,6 +10,8 @@
 namespace havn::manifest {
 namespace {
 
+constexpr std::size_t sockets_max = 250;  // of the gateway; io::Link::descriptors_max
+
 class Checker {
   public:
     explicit Checker(Draft& draft) : draft_(draft), manifest_(draft.manifest), places_(draft.places) {}
@@ -217,19 +219,55 @@ class Checker {
         }
     }
 
-    void check_listen() {
-        const auto port = [](const std::string& address) { return address.substr(address.rfind(':')); };
-        const auto host = [](const std::string& address) { return address.substr(0, address.rfind(':')); };
+    // Two addresses that one socket each cannot have: the same port of one family, and the same host or all.
+    static bool collide(const std::string& one, const std::string& other) {
+        const auto colon = one.rfind(':'), other_colon = other.rfind(':');
+        const auto host = one.substr(0, colon), other_host = other.substr(0, other_colon);
+        if (one.substr(colon) != other.substr(other_colon)) return false;
+        if (host.starts_with('[') != other_host.starts_with('[')) return false;
         const auto is_any = [](std::string_view name) { return name == "0.0.0.0" || name == "[::]"; };
+        return host == other_host || is_any(host) || is_any(other_host);
+    }
+
+    void check_one_socket_each(const std::vector<std::string>& listen, std::string_view table) {
+        for (std::size_t i = 0; i < listen.size(); ++i)
+            for (std::size_t j = 0; j < i; ++j)
+                if (collide(listen[j], listen[i]))
+                    draft_.error(places_.of(join_path(table, "listen")),
+                                 fmt::format("\"{}\" covers \"{}\" already: one of them could not listen",
+                                             listen[j].starts_with("0.0.0.0") || listen[j].starts_with("[::]")
+                                                 ? listen[j]
+                                                 : listen[i],
+                                             listen[j].starts_with("0.0.0.0") || listen[j].starts_with("[::]")
+                                                 ? listen[i]
+                                                 : listen[j]),
+                                 "leave one of them out");
+    }
+
+    // One message tells the gateway of all its sockets, and the kernel passes 253 in one.
+    void check_number_of_sockets() {
+        const auto sockets = manifest_.services.size() + manifest_.gateway.listen.size();
+        if (sockets <= sockets_max) return;
+        draft_.error(
+            {draft_.file, 0, 0},
+            fmt::format("{} services and {} addresses of [gateway] listen make {} listening sockets; "
+                        "at most {} are possible",
+                        manifest_.services.size(), manifest_.gateway.listen.size(), sockets, sockets_max),
+            "make workers of the services that take no requests, or run two platforms");
+    }
+
+    void check_listen() {
+        check_number_of_sockets();
+        check_one_socket_each(manifest_.gateway.listen, "gateway");
         if (!manifest_.broker.url.empty()) return;
+        check_one_socket_each(manifest_.broker.listen, "broker");
         for (const auto& outside : manifest_.gateway.listen)
             for (const auto& inside : manifest_.broker.listen) {
-                if (port(outside) != port(inside)) continue;
-                if (host(outside) != host(inside) && !is_any(host(outside)) && !is_any(host(inside)))
-                    continue;
+                if (!collide(outside, inside)) continue;
                 const auto path = join_path("broker", "listen");
                 draft_.error(places_.of(places_.has(path) ? path : join_path("gateway", "listen")),
-                             fmt::format("gateway and broker both listen on port {}", port(inside).substr(1)),
+                             fmt::format("gateway and broker both listen on port {}",
+                                         inside.substr(inside.rfind(':') + 1)),
                              "give one of them another port");
             }
     }

@@ -1,5 +1,7 @@
 #include "manifest/manifest.h"
 
+#include <fmt/format.h>
+
 #include "manifest/check.h"
 #include "manifest/forms.h"
 #include "manifest/procfile.h"
@@ -7,17 +9,57 @@
 namespace havn::manifest {
 namespace {
 
-// The one mistake in TOML itself that the manifest invites: a route's key needs quotes.
-std::string syntax_hint(std::string_view text, int line) {
+std::string_view line_number(std::string_view text, int line) {
     for (int number = 1; number < line; ++number) {
         const auto end = text.find('\n');
         if (end == text.npos) return {};
         text.remove_prefix(end + 1);
     }
-    text = text.substr(0, text.find('\n'));
-    const auto route = text.find("[route.");
-    if (route == text.npos || text.substr(route + 7).starts_with('"')) return {};
-    return "the key of a route stands in quotes: [route.\"/path\"]";
+    return text.substr(0, text.find('\n'));
+}
+
+std::string_view trimmed(std::string_view text) {
+    const auto begin = text.find_first_not_of(" \t\r");
+    if (begin == text.npos) return {};
+    return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
+}
+
+// A bare word where a text belongs: the classic mistake of whoever comes from INI or a shell.
+std::string quotes_hint(std::string_view key, std::string_view value) {
+    static constexpr std::string_view begins_a_value = "\"'[{+-0123456789";
+    if (value.empty()) return fmt::format("write a value after {} =", key);
+    if (value == "true" || value == "false" || begins_a_value.contains(value.front())) return {};
+    if (value == "True" || value == "False" || value == "yes" || value == "no" || value == "on" ||
+        value == "off")
+        return "write true or false";
+    if (value.size() > 80 || value.contains('"')) return "a text stands in quotes";
+    return fmt::format("a text stands in quotes: {} = \"{}\"", key, value);
+}
+
+// What the line looks like that is no TOML, as far as it is a common mistake.
+std::string syntax_hint(std::string_view text, int number) {
+    const auto line = trimmed(line_number(text, number));
+    const auto route = line.find("[route.");
+    if (route != line.npos && !line.substr(route + 7).starts_with('"'))
+        return "the key of a route stands in quotes: [route.\"/path\"]";
+    if (line.starts_with("---") || line.starts_with("- ")) return "this looks like YAML; havn.toml is TOML";
+    if (line.starts_with(';')) return "this looks like an INI file; in TOML a comment begins with #";
+    if (line.starts_with("//") || line.starts_with("/*")) return "in TOML a comment begins with #";
+    if (line.starts_with('{') && number == 1) return "this looks like JSON; havn.toml is TOML";
+    if (line.starts_with('[') && line.contains(':') && !line.contains('"'))
+        return "this looks like an INI file; a table is written [service.NAME] or [worker.NAME]";
+    const auto equals = line.find('='), colon = line.find(':');
+    if (equals != line.npos && (colon == line.npos || equals < colon)) {
+        const auto value = trimmed(line.substr(equals + 1));
+        return quotes_hint(trimmed(line.substr(0, equals)), trimmed(value.substr(0, value.find(" #"))));
+    }
+    if (colon != line.npos && line.substr(0, colon).find_first_of(" \"'[") == line.npos)
+        return fmt::format(
+            "this looks like YAML; in TOML it is {} = …, and a table is written [service.NAME]",
+            line.substr(0, colon));
+    if (!line.starts_with('[') && line.find(' ') == line.npos && !line.empty())
+        return fmt::format("a key has a value: {} = \"…\"", line);
+    return {};
 }
 
 bool is_error(const Diagnostic& diagnostic) {

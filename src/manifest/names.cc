@@ -71,6 +71,11 @@ constexpr Alias aliases[] = {
      "programs run as processes of this host, not from images; say what to run with command"},
     {"program", "env_file|secrets", "env", ""},
     {"program", "domain|domains|host|hosts", "", "a route says it: [route.\"shop.example/\"]"},
+    {"service.*", "queue|queues", "",
+     "a service takes requests; what takes messages is a worker: [worker.NAME] with queue = \"…\""},
+    {"gateway", "tls|ssl|https|cert|certificate|certificates|acme|letsencrypt", "",
+     "TLS is not there yet: put a proxy that has it (nginx, Caddy, HAProxy) before the gateway, and name its "
+     "address in trusted_proxies"},
     {"service.*", "load_balancing|lb|strategy", "balance", ""},
     {"service.*", "weight", "weights", ""},
     {"worker.*", "queues", "queue", ""},
@@ -126,6 +131,8 @@ std::string alias_hint(std::string_view pattern, std::string_view name) {
 std::string elsewhere_hint(std::string_view name) {
     for (const auto& row : sections()) {
         if (!has_key(row.pattern, name)) continue;
+        const auto is_it = [&](const Section* child) { return child->key == name; };
+        if (row.pattern.empty() && std::ranges::any_of(children(""), is_it)) continue;  // a table of its own
         if (row.pattern.empty())
             return fmt::format("`{}` stands at the top of the file, before any [table]", name);
         auto shown = std::string(row.pattern);

@@ -59,6 +59,7 @@ std::string likely(const Key& key, const Node& node) {
 
 // A text that only needs another spelling to be valid: "get" → "GET", ":8080" → "0.0.0.0:8080".
 std::string respelled(const Key& key, const std::string& text) {
+    if (text.empty()) return std::string(key.example);
     std::vector<std::string> guesses{upper(text), lower(text)};
     if (!text.contains(' ')) guesses.insert(guesses.end(), {"/" + text, "0.0.0.0" + text, "0.0.0.0:" + text});
     if (text.starts_with("*:")) guesses.push_back("0.0.0.0" + text.substr(1));

@@ -138,6 +138,8 @@ void Gateway::join() {
 
 void Gateway::load_config() {
     const Result<std::string> text = io::read_file(config_path);
+    if (!text && text.error().kind == Error::Kind::not_found)
+        return log::info("there is no configuration yet; control sends it");
     if (!text) return log::warning("{}; waiting for PUT /config", text.error().text());
     const Result<Json> json = parse_json(*text);
     const Result<Config> config = json ? config_from_json(*json) : std::unexpected(json.error());
