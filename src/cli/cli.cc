@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -14,6 +15,7 @@ struct Arguments {
     Place place;
     UpOptions up;
     LogsOptions logs;
+    PsOptions ps;
     bool json = false;
     std::string name, folder, shell;
     std::vector<std::string> assignments, topics;
@@ -90,13 +92,16 @@ void CommandLine::add_running_verbs() {
         });
         if (std::string_view(name) != "up") up->group("");
     }
-    CLI::App* down =
-        verb("down", "Stop everything, the platform included. Not running: nothing to do, exit 0.");
+    CLI::App* down = verb("down",
+                          "Stop everything, the platform included. Not running: nothing to do, exit 0.\n"
+                          "Exit 1 when something still runs long after its stop_timeout; it is named then.");
     place_options(down);
     down->callback([this] { exit_code_ = cli::down(arguments_.place); });
 
     CLI::App* restart =
-        verb("restart", "Restart a service, a worker or a part of the platform, instance by instance.");
+        verb("restart",
+             "Restart a service, a worker or a part of the platform, instance by instance, and wait until\n"
+             "that is done. Exit 1 with the cause when it is not ready again; others do not matter.");
     place_options(restart);
     restart->add_option("name", arguments_.name, "NAME, or NAME.INSTANCE for one of them")->required();
     restart->callback([this] { exit_code_ = cli::restart(arguments_.place, arguments_.name); });
@@ -112,21 +117,37 @@ void CommandLine::add_running_verbs() {
 
 void CommandLine::add_showing_verbs() {
     CLI::App* plan =
-        verb("plan", "Show what `havn up` would change. Exit 0: nothing, 2: something, 1: error.");
+        verb("plan",
+             "Show what `havn up` would change, and what this host lacks for it: folders, users, commands,\n"
+             "ports. Exit 0: nothing would change, 2: something, 1: `havn up` would refuse it.");
     place_options(plan);
     json_option(plan);
     plan->callback([this] { exit_code_ = cli::plan({arguments_.place, arguments_.json}); });
 
-    for (const char* name : {"ps", "status"}) {
-        CLI::App* ps =
-            verb(name, "Show what runs, the platform's own parts included. Exit 1 when it does not run.");
-        place_options(ps);
-        json_option(ps);
-        ps->callback([this] { exit_code_ = cli::ps({arguments_.place, arguments_.json}); });
-        if (std::string_view(name) != "ps") ps->group("");
-    }
+    CLI::App* ps =
+        verb("ps",
+             "Show what runs, the platform's own parts included: state, last exit, what it waits for.\n"
+             "Exit 1 when something is not ready or publishers are held back, or when it does not run.");
+    place_options(ps);
+    json_option(ps);
+    ps->add_flag("-q,--quiet", arguments_.ps.quiet, "Print nothing; the exit code says it");
+    ps->add_flag("-w,--watch", arguments_.ps.watch, "Show it anew every second until Ctrl-C");
+    ps->callback([this] {
+        arguments_.ps.place = arguments_.place;
+        arguments_.ps.json = arguments_.json;
+        exit_code_ = cli::ps(arguments_.ps);
+    });
+    CLI::App* status =
+        verb("status",
+             "Show what is applied, where it listens, and which versions run: of this command, of the\n"
+             "platform, and whether the binary was replaced since it was started.");
+    place_options(status);
+    json_option(status);
+    status->callback([this] { exit_code_ = cli::status({arguments_.place, arguments_.json}); });
     CLI::App* logs =
-        verb("logs", "Show what instances printed; also of gateway, broker, control, supervisor, access.");
+        verb("logs",
+             "Show what instances printed; also of gateway, broker, control, supervisor, access.\n"
+             "Here -f is --follow, as everywhere else in the world; the manifest is --file.");
     place_options(logs, "--file");  // -f is what everybody types to follow
     json_option(logs);
     logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
@@ -224,6 +245,34 @@ int CommandLine::run(int argc, char** argv) {
     return exit_code_;
 }
 
+// Words of other tools for what a verb does here. None starts anything that was not meant.
+static std::string meant_by(const std::string& word) {
+    static const std::map<std::string, std::string> others{
+        {"stop", "`havn down` stops everything, `havn scale NAME=0` one program"},
+        {"kill", "`havn down` stops everything, `havn scale NAME=0` one program"},
+        {"check", "`havn plan` checks the manifest and shows what would change"},
+        {"validate", "`havn plan` checks the manifest and shows what would change"},
+        {"config", "`havn plan` checks the manifest and shows what would change"},
+        {"diff", "`havn plan` shows what would change"},
+        {"start", "`havn up` starts everything the manifest names"},
+        {"deploy", "`havn up -d` applies what changed"},
+        {"reload", "`havn up -d` applies what changed"},
+        {"update", "`havn up -d` applies what changed"},
+        {"run", "a command of your own runs in your shell; `havn up` starts what the manifest names"},
+        {"exec", "a command of your own runs in your shell; `havn ps` has the pids"},
+        {"top", "`havn ps --watch` shows what runs"},
+        {"list", "`havn ps` shows what runs"},
+        {"ls", "`havn ps` shows what runs"},
+        {"info", "`havn status` shows versions and addresses, `havn ps` what runs"},
+        {"tail", "`havn logs -f` follows what is printed"},
+        {"log", "`havn logs` shows what instances printed"},
+        {"events", "`havn logs supervisor` tells what happened"},
+        {"queues", "`havn queue` shows the queues"},
+    };
+    const auto found = others.find(word);
+    return found == others.end() ? "" : found->second;
+}
+
 // What is wrong with the command line, with the verb that was probably meant.
 int CommandLine::complain(const CLI::ParseError& error, int argc, char** argv) {
     if (error.get_exit_code() == 0) {  // --help, --version
@@ -235,9 +284,11 @@ int CommandLine::complain(const CLI::ParseError& error, int argc, char** argv) {
     if (!known && !first.starts_with('-')) {
         std::vector<std::string> names;
         for (const VerbName& verb : verb_names()) names.emplace_back(verb.name);
-        const std::string meant = nearest(first, names);
+        std::string remedy = meant_by(first);
+        if (const std::string close = nearest(first, names); remedy.empty() && !close.empty())
+            remedy = "did you mean `havn " + close + "`?";
         print_error({Error::Kind::invalid, "no verb '" + first + "'",
-                     meant.empty() ? "`havn help` names them all" : "did you mean `havn " + meant + "`?"});
+                     remedy.empty() ? "`havn help` names them all" : remedy});
         return Exit::usage;
     }
     print_error({Error::Kind::invalid, error.what(),

@@ -12,6 +12,7 @@
 #include "cli/project.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "io/net.h"
 
 namespace havn::cli {
 namespace {
@@ -24,6 +25,7 @@ class CommandLineTest : public testing::Test {
     CommandLineTest() : before_(fs::current_path()) {
         std::string pattern = testing::TempDir() + "cli.XXXXXX";
         folder_ = fs::canonical(::mkdtemp(pattern.data()));
+        fs::permissions(folder_, fs::perms(0755));  // what root's folder has runs as another user
         fs::current_path(folder_);
     }
     ~CommandLineTest() override {
@@ -45,17 +47,60 @@ class CommandLineTest : public testing::Test {
 
     static void write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 
+    // What others on this host listen on must not decide a test: `plan` looks whether its ports are free.
+    static void give_free_ports() {
+        std::stringstream text;
+        text << std::ifstream("havn.toml").rdbuf();
+        std::string manifest = text.str();
+        std::uint16_t from = 21000;
+        for (const auto& [usual, table] : {std::pair(":8080\"", "gateway"), std::pair(":5672\"", "broker")}) {
+            from = io::find_free_port(static_cast<std::uint16_t>(from + 1)).value();
+            const std::string port = ":" + std::to_string(from) + "\"";
+            if (const std::size_t at = manifest.find(usual); at != std::string::npos) {
+                manifest.replace(at, std::string_view(usual).size(), port);
+            } else {
+                manifest += std::string("\n[") + table + "]\nlisten = [\"127.0.0.1" + port + "]\n";
+            }
+        }
+        write("havn.toml", manifest);
+    }
+
     fs::path before_, folder_;
     std::string out_, err_;
 };
 
-const char* const small = "[service.web]\ncommand = 'x'\n[route.'/']\nservice = 'web'\n";
+const char* const small = "[service.web]\ncommand = 'true'\n[route.'/']\nservice = 'web'\n";
 
 TEST_F(CommandLineTest, an_unknown_verb_is_answered_with_the_nearest) {
     EXPECT_EQ(havn({"lgos"}), Exit::usage);
     EXPECT_NE(err_.find("havn logs"), std::string::npos) << err_;
     EXPECT_EQ(havn({"xylophone"}), Exit::usage);
     EXPECT_EQ(err_.find("did you mean"), std::string::npos) << err_;
+}
+
+TEST_F(CommandLineTest, words_of_other_tools_are_answered_with_what_does_it_here) {
+    const std::pair<const char*, const char*> words[] = {{"stop", "havn down"},
+                                                         {"check", "havn plan"},
+                                                         {"start", "havn up"},
+                                                         {"top", "havn ps"},
+                                                         {"deploy", "havn up -d"}};
+    for (const auto& [word, answer] : words) {
+        EXPECT_EQ(havn({word}), Exit::usage) << word;
+        EXPECT_NE(err_.find(answer), std::string::npos) << err_;
+    }
+    for (const char* word : {"run", "exec"}) {  // what starts everything is not what was meant
+        EXPECT_EQ(havn({word}), Exit::usage);
+        EXPECT_EQ(err_.find("did you mean `havn up`"), std::string::npos) << err_;
+    }
+}
+
+TEST_F(CommandLineTest, a_manifest_that_is_none_is_named_with_a_remedy) {
+    write("big.toml", std::string(2u << 20, '#'));
+    EXPECT_EQ(havn({"plan", "-f", "big.toml"}), Exit::failed);
+    EXPECT_NE(err_.find("2.0 MiB"), std::string::npos) << err_;
+    fs::create_directory("folder");
+    EXPECT_EQ(havn({"plan", "-f", "folder"}), Exit::failed);
+    EXPECT_NE(err_.find("is a folder"), std::string::npos) << err_;
 }
 
 TEST_F(CommandLineTest, an_unknown_option_points_to_the_help_of_the_verb) {
@@ -92,7 +137,8 @@ TEST_F(CommandLineTest, a_broken_manifest_is_reported_by_line_and_nothing_is_sta
 
 TEST_F(CommandLineTest, plan_works_without_a_platform_and_its_exit_code_says_whether_something_changes) {
     write("havn.toml", small);
-    EXPECT_EQ(havn({"plan"}), Exit::changes);
+    give_free_ports();
+    EXPECT_EQ(havn({"plan"}), Exit::changes) << err_;
     EXPECT_NE(out_.find("service.web"), std::string::npos) << out_;
     EXPECT_EQ(havn({"plan", "--json"}), Exit::changes);
     EXPECT_TRUE(Json::accept(out_)) << out_;
@@ -125,6 +171,7 @@ TEST_F(CommandLineTest, scale_takes_a_name_and_a_count) {
 
 TEST_F(CommandLineTest, init_writes_a_manifest_that_holds_and_never_overwrites_one) {
     EXPECT_EQ(havn({"init"}), Exit::ok);
+    give_free_ports();
     EXPECT_EQ(havn({"plan"}), Exit::changes) << err_;
     EXPECT_EQ(havn({"init"}), Exit::failed);
     EXPECT_NE(err_.find("is there already"), std::string::npos) << err_;
@@ -141,6 +188,7 @@ TEST_F(CommandLineTest, init_finds_what_stands_in_the_folder) {
 TEST_F(CommandLineTest, init_leaves_the_commands_to_a_procfile) {
     write("Procfile", "web: python3 app.py\n");
     EXPECT_EQ(havn({"init"}), Exit::ok);
+    give_free_ports();
     EXPECT_EQ(havn({"plan"}), Exit::changes) << err_;
     EXPECT_NE(out_.find("service.web"), std::string::npos) << out_;
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "cli/platform.h"
@@ -13,19 +14,110 @@ namespace havn::cli {
 static constexpr Duration answer_timeout = seconds(3);
 static constexpr Duration poll_interval = milliseconds(5);
 static constexpr Duration signal_interval = seconds(1);
+static constexpr Duration look_interval = milliseconds(500);
+// Without any sign of progress. An instance may take its stop_timeout, of which control tells the longest.
+static constexpr Duration patience = seconds(60);
 
-// Instances may take their stop_timeout; the supervisor sees to it that none takes longer.
-static void wait_until_gone(const Platform& platform, bool signalling) {
-    Time next_signal = io::now();
-    while (platform.running()) {
-        if (signalling && io::now() >= next_signal) {  // anew for a supervisor that just took over
-            const int pid = platform.supervisor_pid();
-            if (pid > 0) ::kill(pid, SIGTERM);
+namespace {
+
+class Down {
+  public:
+    explicit Down(const Platform& platform) : platform_(platform) {}
+
+    // Asks control, or signals the supervisor where control does not answer; waits until nothing runs, at
+    // most as long as something still ends.
+    int run();
+
+  private:
+    Result<> ask();
+    bool wait();
+    void signal_supervisor();
+    void look();
+    int tell_what_is_left();
+
+    const Platform& platform_;
+    Time began_ = io::now();
+    Duration patience_ = patience;
+    bool asked_ = false;
+    Json rows_ = Json::array();  // as control told them last
+    std::size_t most_ = 0;
+    Time moved_at_ = io::now();
+};
+
+Result<> Down::ask() {
+    if (const Result<Json> status = platform_.get("/v1/status", answer_timeout)) {
+        patience_ += milliseconds(status->value("stop_timeout_ms", 0));
+    }
+    const Result<Json> told = platform_.send("POST", "/v1/down", nullptr, answer_timeout);
+    asked_ = told.has_value();
+    const int pid = platform_.supervisor_pid();
+    if (!asked_ && platform_.running() && pid > 0 && ::kill(pid, 0) != 0 && errno == EPERM) {
+        return fail(Error::Kind::denied, "the platform belongs to another user", "stop it as that user");
+    }
+    return {};
+}
+
+void Down::signal_supervisor() {
+    const int pid = platform_.supervisor_pid();
+    if (pid > 0) ::kill(pid, SIGTERM);
+}
+
+// Control is stopped last: until then it tells how far it is.
+void Down::look() {
+    const Result<Json> rows = asked_ ? platform_.get("/v1/processes", answer_timeout) : Json::array();
+    if (!rows || !rows->is_array() || *rows == rows_) return;
+    rows_ = *rows;
+    moved_at_ = io::now();
+    most_ = std::max(most_, rows_.size());
+    const bool worth_it = most_ >= 50 || io::now() - began_ > seconds(2);
+    if (is_terminal() && worth_it)
+        print(fmt::format("\r{} of {} processes are left \x1b[K", rows_.size(), most_));
+}
+
+bool Down::wait() {
+    Time next_signal = io::now(), next_look = io::now() + look_interval;
+    moved_at_ = io::now();
+    while (platform_.running()) {
+        if (!asked_ && io::now() >= next_signal) {  // anew for a supervisor that just took over
+            signal_supervisor();
             next_signal = io::now() + signal_interval;
         }
+        if (io::now() >= next_look) {
+            look();
+            next_look = io::now() + look_interval;
+        }
+        if (io::now() - moved_at_ > patience_) return false;
         std::this_thread::sleep_for(poll_interval);
     }
+    if (is_terminal() && most_ > 0) print("\r\x1b[K");
+    return true;
 }
+
+int Down::tell_what_is_left() {
+    std::string left;
+    for (const Json& row : rows_) {
+        if (row.value("kind", "") == "platform" || !row["pid"].is_number_integer()) continue;
+        left += fmt::format("{}{}.{} (pid {}, {})", left.empty() ? "" : ", ", row.value("name", ""),
+                            row.value("instance", 1), row["pid"].dump(), row.value("state", ""));
+    }
+    const int pid = platform_.supervisor_pid();
+    return print_error(
+        {Error::Kind::unavailable,
+         fmt::format("it still runs after {}{}",
+                     elapsed(std::chrono::duration<double>(io::now() - began_).count()),
+                     left.empty() ? "" : ": " + left),
+         fmt::format("`havn logs supervisor` says what it waits for; `kill -INT {}` kills what is left",
+                     pid)});
+}
+
+int Down::run() {
+    if (Result<> asked = ask(); !asked) return print_error(asked.error());
+    if (!wait()) return tell_what_is_left();
+    print(fmt::format("stopped in {}\n", elapsed(std::chrono::duration<double>(io::now() - began_).count())));
+    return Exit::ok;
+}
+
+}  // namespace
 
 int down(const Place& place) {
     const Result<std::string> data = find_data(place);
@@ -35,16 +127,7 @@ int down(const Place& place) {
         print("not running\n");
         return Exit::ok;
     }
-    const Time began = io::now();
-    const Result<Json> told = platform.send("POST", "/v1/down", nullptr, answer_timeout);
-    const int pid = platform.supervisor_pid();
-    if (!told && platform.running() && pid > 0 && ::kill(pid, 0) != 0 && errno == EPERM) {
-        return print_error(
-            {Error::Kind::denied, "the platform belongs to another user", "stop it as that user"});
-    }
-    wait_until_gone(platform, !told.has_value());  // whoever cannot be asked is signalled
-    print(fmt::format("stopped in {}\n", elapsed(std::chrono::duration<double>(io::now() - began).count())));
-    return Exit::ok;
+    return Down(platform).run();
 }
 
 }  // namespace havn::cli

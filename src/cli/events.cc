@@ -17,9 +17,9 @@ void EventPrinter::on(const Json& event) {
     const std::string kind = event.value("event", "");
     if (kind == "accepted") {
         accepted(event);
-    } else if (kind == "state") {
+    } else if (kind == "state" && show_.steps) {
         state(event);
-    } else if (kind == "problem") {
+    } else if (kind == "problem" && show_.steps) {
         print(fmt::format("  {} {}: {}\n", paint(Colour::yellow, "!"), label_of(event),
                           event.value("message", "")));
     } else if (kind == "failed") {
@@ -33,7 +33,7 @@ void EventPrinter::on(const Json& event) {
 
 void EventPrinter::accepted(const Json& event) {
     changed_ = event.value("changed", false);
-    if (!show_plan_) return;
+    if (!show_.plan) return;
     const std::string text = event.value("text", "");
     print(changed_ ? text : "no changes\n");
 }
@@ -46,17 +46,13 @@ void EventPrinter::state(const Json& event) {
 }
 
 void EventPrinter::failed(const Json& event) {
-    const std::string name = event.value("name", "");
-    if (name.empty()) {
-        print(fmt::format("  {} {}\n", paint(Colour::red, "✗"), event.value("message", "")));
-        for (const Json& missing : event.value("log", Json::array())) {
-            print(fmt::format("    {}\n", missing.get<std::string>()));
-        }
-        return;
-    }
     const std::string label = label_of(event);
     print(fmt::format("  {} {} failed: {}\n", paint(Colour::red, "✗"), label, event.value("message", "")));
-    control::LogFollower log(log_folder_, name, event.value("instance", 1u));
+    if (event.value("message", "").find("not ready") != std::string::npos)
+        print(
+            "    a service is ready when it accepts connections on 127.0.0.1:$PORT; the variable is set for "
+            "it\n");
+    control::LogFollower log(log_folder_, event.value("name", ""), event.value("instance", 1u));
     const std::vector<control::LogLine> lines = log.last(failure_lines);
     if (lines.empty()) {
         print("    it printed nothing\n");
@@ -66,6 +62,20 @@ void EventPrinter::failed(const Json& event) {
     }
     print(fmt::format(
         "    see `havn logs {}`; correct it and type `havn up` again; it is retried meanwhile\n", label));
+}
+
+std::string EventPrinter::cause() const {
+    return ok_ ? "" : done_.value("message", "");
+}
+
+Result<> follow_change(const Platform& platform, const std::string& target, const Json& body,
+                       EventPrinter& printer) {
+    // A change may have to wait for its turn; whether anybody answers at all shows sooner.
+    if (const Result<Json> there = platform.get("/v1/status"); !there) return std::unexpected(there.error());
+    return platform.stream("POST", target, body, [&printer](const Json& event) {
+        printer.on(event);
+        return true;
+    });
 }
 
 }  // namespace havn::cli

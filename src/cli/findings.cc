@@ -78,11 +78,13 @@ std::vector<Finding> examine(const HostFacts& facts) {
                              "use a larger machine"));
     judge_data(facts, findings);
     for (const auto& [address, problem] : facts.ports) {
+        const char* fix = "stop what has it (`ss -ltnp` names it), or give another address in havn.toml";
+        if (problem.contains("no permission"))
+            fix = "ports below 1024 need root; or give a port above in havn.toml";
+        if (problem.contains("no interface")) fix = "`ip -brief address` shows the addresses there are";
         const std::string found = !problem.empty() ? problem : facts.running ? "ours" : "free";
-        findings.push_back(
-            judge("port." + address, problem.empty(), Severity::blocker, found, "free",
-                  "the manifest wants to listen there",
-                  "stop what has it (`ss -ltnp` names it), or give another address in havn.toml"));
+        findings.push_back(judge("port." + address, problem.empty(), Severity::blocker, found, "free",
+                                 "the manifest wants to listen there", fix));
     }
     return findings;
 }

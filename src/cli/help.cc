@@ -11,6 +11,7 @@ const std::vector<VerbName>& verb_names() {
         {"down", "stop everything"},
         {"plan", "show what `up` would change"},
         {"ps", "show what runs, the platform's own parts included"},
+        {"status", "show what is applied, where it listens, and which version runs"},
         {"logs", "show what instances printed"},
         {"restart", "restart a service, a worker or a part of the platform"},
         {"scale", "change how many instances run"},
@@ -27,13 +28,15 @@ const std::vector<VerbName>& verb_names() {
 std::string help_footer() {
     return R"(Exit codes:
   0   done; of `plan`: nothing would change
-  1   failed; standard error says why and what to do
+  1   failed; standard error says why and what to do; of `ps`: something is not ready
   2   of `plan`: something would change
   64  the command line itself is wrong
 
 Environment:
   NO_COLOR   no colour, whatever the terminal can do
   HAVN_LOG   debug, info, warning or error: how much the platform's parts write
+  HAVN_GATEWAY_LISTEN, HAVN_BROKER_LISTEN
+             where they listen when there is a Procfile and no havn.toml: "127.0.0.1:8081"
 
 `havn help VERB` explains a verb, `havn help manifest [SECTION]` the keys of havn.toml.
 )";

@@ -44,6 +44,11 @@ static void show(const std::vector<control::LogLine>& lines, const LogsOptions& 
 }
 
 static Error unknown_log(const std::string& folder, const std::string& name) {
+    if (name == "keeper")
+        return {Error::Kind::not_found, "the keeper has no log of its own", "see `havn logs supervisor`"};
+    if (name == "access")
+        return {Error::Kind::not_found, "no request has been logged yet",
+                "the access log begins with the first request; `havn logs -f access` waits for it"};
     std::string known;
     for (const control::LogSource& source : control::find_logs(folder, "", 0)) {
         if (known.find(source.name) == std::string::npos) known += (known.empty() ? "" : ", ") + source.name;

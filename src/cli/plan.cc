@@ -45,6 +45,7 @@ int plan(const PlanOptions& options) {
     } else {
         print(manifest::render(plan));
     }
+    if (!check_host(*project, *wanted)) return Exit::failed;  // `up` would refuse it
     return plan.empty() ? Exit::ok : Exit::changes;
 }
 

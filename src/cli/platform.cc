@@ -12,7 +12,7 @@
 
 namespace havn::cli {
 
-static constexpr Duration accept_timeout = seconds(60);  // of a change, by all parts that must agree
+static constexpr Duration accept_timeout = seconds(90);  // of a change: its turn, and all that must agree
 static constexpr Duration control_timeout = seconds(5);  // to come back after it died
 static constexpr Duration retry_pause = milliseconds(20);
 
@@ -20,6 +20,27 @@ using rpc::Task;
 
 Error Platform::not_running() {
     return {Error::Kind::unavailable, "not running", "start it with `havn up`"};
+}
+
+Error Platform::went_away() {
+    return {Error::Kind::unavailable, "control went away before it said how it ended",
+            "what it had accepted goes on; `havn ps` shows how far it is"};
+}
+
+// Somebody listens and says nothing: control is stopped or stuck. Whatever it controls runs on.
+static Error with_remedy(Error error, const std::string& data) {
+    if (error.kind == Error::Kind::denied && error.remedy.empty()) {
+        error.remedy = "the platform belongs to another user: ask as that user, or as root";
+        return error;
+    }
+    const bool of_control =
+        error.message.contains("control.sock") || error.message.starts_with("no word for");
+    if (error.kind == Error::Kind::unavailable && error.remedy.empty() && of_control) {
+        error.message = "control does not answer (" + error.message + ")";
+        error.remedy = "everything else runs on; " + data +
+                       "/logs/control.log may say why, and it is back at once when its process is killed";
+    }
+    return error;
 }
 
 // The lock is asked about, not tried: that would be in the way of a supervisor that takes it just now.
@@ -61,7 +82,7 @@ class Conversation {
     Result<> stream(const std::function<bool(const Json&)>& on_line) {
         loop_.spawn(do_stream(on_line));
         loop_.run();
-        return ended_;
+        return std::move(ended_);
     }
 
   private:
@@ -106,7 +127,7 @@ class Conversation {
 
     Task<void> read(rpc::LineReader lines, std::function<bool(const Json&)> on_line) {
         for (;;) {
-            Result<std::optional<Json>> line = co_await lines.next();
+            Result<std::optional<Json>> line = co_await lines.next(Platform::silence_max);
             if (!line) {
                 ended_ = std::unexpected(line.error());
                 co_return;
@@ -124,23 +145,28 @@ class Conversation {
 
 }  // namespace
 
-Result<Json> Platform::get(const std::string& target) const {
-    return send("GET", target, nullptr);
+Result<Json> Platform::get(const std::string& target, Duration timeout) const {
+    return send("GET", target, nullptr, timeout);
 }
 
 Result<Json> Platform::send(const std::string& method, const std::string& target, const Json& body,
                             Duration timeout) const {
     if (!running()) return std::unexpected(not_running());
-    return Conversation({socket_address(), method, target, body, timeout}, [this] { return running(); })
-        .request();
+    Result<Json> answer = Conversation({socket_address(), method, target, body, timeout}, [this] {
+                              return running();
+                          }).request();
+    if (!answer) return std::unexpected(with_remedy(answer.error(), data_));
+    return answer;
 }
 
 Result<> Platform::stream(const std::string& method, const std::string& target, const Json& body,
                           const std::function<bool(const Json&)>& on_line) const {
     if (!running()) return std::unexpected(not_running());
-    return Conversation({socket_address(), method, target, body, accept_timeout},
-                        [this] { return running(); })
-        .stream(on_line);
+    const Result<> ended = Conversation({socket_address(), method, target, body, accept_timeout}, [this] {
+                               return running();
+                           }).stream(on_line);
+    if (!ended) return std::unexpected(with_remedy(ended.error(), data_));
+    return {};
 }
 
 }  // namespace havn::cli

@@ -1,8 +1,15 @@
 #include "cli/project.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
+#include "cli/platform.h"
+#include "cli/terminal.h"
+#include "control/api_requests.h"
+#include "control/preflight.h"
 #include "io/file.h"
 
 namespace havn::cli {
@@ -51,8 +58,22 @@ static std::string shown(const fs::path& path) {
 static Result<std::optional<manifest::Source>> read_source(const fs::path& path) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) return std::optional<manifest::Source>();
+    const std::uintmax_t size = fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
+    if (size > control::manifest_bytes_max) {
+        return fail(Error::Kind::invalid,
+                    fmt::format("{} has {:.1f} MiB, more than the 1 MiB a manifest may have", shown(path),
+                                static_cast<double>(size) / (1 << 20)),
+                    "is it the right file? Name another with -f FILE");
+    }
     Result<std::string> text = io::read_file(path.string());
-    if (!text) return std::unexpected(text.error());
+    if (!text) {
+        Error error = text.error();
+        if (error.remedy.empty())
+            error.remedy = error.kind == Error::Kind::denied
+                               ? "make it readable for this user (chmod, or sudo)"
+                               : "name the manifest with -f FILE";
+        return std::unexpected(std::move(error));
+    }
     return manifest::Source{shown(path), std::move(*text)};
 }
 
@@ -65,7 +86,12 @@ static Result<fs::path> manifest_folder(const Place& place) {
     std::error_code error;
     const fs::path file = fs::absolute(place.file, error).lexically_normal();
     if (error || !fs::is_regular_file(file, error)) {
-        return fail(Error::Kind::not_found, "no file " + place.file, "name the manifest with -f FILE");
+        const bool folder = fs::is_directory(file, error);
+        return fail(Error::Kind::not_found,
+                    folder ? place.file + " is a folder, not a file" : "no file " + place.file,
+                    folder
+                        ? fmt::format("name the file: -f {}", (file / toml_name).lexically_normal().string())
+                        : "name the manifest with -f FILE");
     }
     return file.parent_path();
 }
@@ -76,6 +102,22 @@ static std::string data_of(const Place& place, const fs::path& folder) {
     std::string data = fs::absolute(place.data, error).lexically_normal().string();
     if (data.size() > 1 && data.ends_with('/')) data.pop_back();
     return data;
+}
+
+// With a Procfile alone there is no file that could say where to listen: the environment may.
+static std::optional<manifest::Source> addresses_of_environment() {
+    manifest::Source source;
+    for (const auto& [variable, table] :
+         {std::pair("HAVN_GATEWAY_LISTEN", "gateway"), std::pair("HAVN_BROKER_LISTEN", "broker")}) {
+        const char* address = std::getenv(variable);
+        if (!address || !*address) continue;
+        if (!source.file.empty()) source.file += ", ";
+        source.file += std::string("$") + variable;
+        source.text += fmt::format("[{}]\nlisten = [{}]\n", table,
+                                   Json(address).dump(-1, ' ', true, Json::error_handler_t::replace));
+    }
+    if (source.text.empty()) return std::nullopt;
+    return source;
 }
 
 Result<Project> open_project(const Place& place) {
@@ -94,6 +136,7 @@ Result<Project> open_project(const Place& place) {
     Result<std::optional<manifest::Source>> source = read_source(*folder / procfile_name);
     if (!source) return std::unexpected(source.error());
     project.procfile = std::move(*source);
+    if (project.procfile && !project.toml) project.toml = addresses_of_environment();
     return project;
 }
 
@@ -117,6 +160,25 @@ std::optional<manifest::Manifest> check_manifest(const Project& project) {
     const std::string text = manifest::render(parsed.diagnostics, sources);
     std::fwrite(text.data(), 1, text.size(), stderr);
     return std::move(parsed.manifest);
+}
+
+bool check_host(const Project& project, const manifest::Manifest& manifest) {
+    control::Surroundings surroundings{.directory = project.directory, .listening = {}};
+    const Platform platform(project.data);
+    if (platform.running()) {
+        const Result<Json> status = platform.get("/v1/status");
+        if (!status) {  // without it the platform's own addresses would count as taken
+            print_error(status.error());
+            return false;
+        }
+        for (const char* key : {"gateway", "amqp"}) {
+            if (!status->contains(key)) continue;
+            for (const Json& address : (*status)[key]) surroundings.listening.push_back(address);
+        }
+    }
+    const std::vector<Error> findings = control::preflight(manifest, surroundings);
+    for (const Error& finding : findings) print_error(finding);
+    return findings.empty();
 }
 
 }  // namespace havn::cli

@@ -32,4 +32,8 @@ Result<std::string> find_data(const Place& place);
 // The manifest of a project; what is wrong with it goes to standard error as a compiler would say it.
 std::optional<manifest::Manifest> check_manifest(const Project& project);
 
+// Whether this host has what the manifest needs (control/preflight.h); what it lacks goes to standard error,
+// all of it. A platform that runs already is asked which addresses are its own.
+bool check_host(const Project& project, const manifest::Manifest& manifest);
+
 }  // namespace havn::cli

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <ctime>
+#include <thread>
 
+#include "cli/health.h"
 #include "cli/platform.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -10,14 +12,7 @@
 
 namespace havn::cli {
 
-// `since` is RFC 3339 in UTC, with or without fractions of a second.
-static std::string age_of(const Json& row) {
-    if (!row.contains("since") || !row["since"].is_string()) return "-";
-    std::tm parts{};
-    if (!::strptime(row["since"].get<std::string>().c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return "-";
-    const auto since = std::chrono::system_clock::from_time_t(::timegm(&parts));
-    return age(std::chrono::duration<double>(io::wall_now() - since).count());
-}
+static constexpr Duration watch_interval = seconds(1);
 
 static std::string coloured_state(const std::string& state) {
     if (state == "ready") return paint(Colour::green, state);
@@ -25,32 +20,63 @@ static std::string coloured_state(const std::string& state) {
     return paint(Colour::yellow, state);
 }
 
-static std::string note_of(const Json& row) {
-    const std::string error = row.value("error", "");
-    const std::string exit = row.value("exit", "");
-    if (!error.empty()) return error;
-    return exit.empty() || row.value("restarts", 0) == 0 ? "" : "last: " + exit;
+static std::string rendered(const Json& rows) {
+    const WallTime now = io::wall_now();
+    std::vector<std::vector<std::string>> cells{
+        {"NAME", "KIND", "STATE", "SINCE", "PID", "RESTARTS", "LAST EXIT", ""}};
+    for (const Json& row : rows) {
+        if (!row.is_object()) continue;
+        const bool alive = row.contains("pid") && row["pid"].is_number_integer() && row["pid"] != 0;
+        const std::string state = row.value("state", "");
+        cells.push_back({fmt::format("{}.{}", row.value("name", ""), row.value("instance", 1)),
+                         row.value("kind", ""), coloured_state(state), since_of(row, now),
+                         alive ? row["pid"].dump() : "-", std::to_string(row.value("restarts", 0)),
+                         last_exit_of(row, now), note_of(row, now)});
+    }
+    return table(cells);
 }
 
-int ps(const ShowOptions& options) {
-    const Result<std::string> data = find_data(options.place);
-    if (!data) return print_error(data.error());
-    const Result<Json> rows = Platform(*data).get("/v1/processes");
-    if (!rows) return print_error(rows.error());
+// The broker's own word, where it gives one, beside its row.
+static void add_broker(const Platform& platform, Json& rows) {
+    for (Json& row : rows) {
+        if (!row.is_object() || row.value("name", "") != "broker" || row.value("kind", "") != "platform")
+            continue;
+        if (row.value("state", "") != "ready" || row.value("outdated", false)) continue;
+        const Result<Json> answer = platform.get("/v1/broker", seconds(3));
+        if (answer && answer->is_object()) row["broker"] = *answer;
+        if (!answer && answer.error().kind == Error::Kind::unavailable)
+            row["broker"] = {{"answers", false}, {"message", "the broker does not answer"}};
+    }
+}
+
+static int show_once(const PsOptions& options, const Platform& platform, bool clear) {
+    Result<Json> rows = platform.get("/v1/processes");
+    if (!rows) {
+        if (options.quiet) return Exit::failed;
+        return print_error(rows.error());
+    }
+    add_broker(platform, *rows);
+    const std::vector<std::string> complaints = complaints_about(*rows, io::wall_now());
     if (options.json) {
         print_json(*rows);
-        return Exit::ok;
+    } else if (!options.quiet) {
+        std::string text = (clear ? "\x1b[H\x1b[2J" : "") + rendered(*rows);
+        for (const std::string& line : broker_lines(*rows)) text += paint(Colour::red, line) + "\n";
+        print(text);
     }
-    std::vector<std::vector<std::string>> cells{{"NAME", "KIND", "STATE", "PID", "RESTARTS", "SINCE", ""}};
-    for (const Json& row : *rows) {
-        const bool alive = row.contains("pid") && row["pid"].is_number_integer() && row["pid"] != 0;
-        cells.push_back({fmt::format("{}.{}", row.value("name", ""), row.value("instance", 1)),
-                         row.value("kind", ""), coloured_state(row.value("state", "")),
-                         alive ? row["pid"].dump() : "-", std::to_string(row.value("restarts", 0)),
-                         age_of(row), note_of(row)});
+    return complaints.empty() ? Exit::ok : Exit::failed;
+}
+
+int ps(const PsOptions& options) {
+    const Result<std::string> data = find_data(options.place);
+    if (!data) return options.quiet ? Exit::failed : print_error(data.error());
+    const Platform platform(*data);
+    if (!options.watch) return show_once(options, platform, false);
+    while (platform.running()) {
+        show_once(options, platform, is_terminal());
+        std::this_thread::sleep_for(watch_interval);
     }
-    print(table(cells));
-    return Exit::ok;
+    return print_error(Platform::not_running());
 }
 
 }  // namespace havn::cli

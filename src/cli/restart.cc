@@ -20,20 +20,23 @@ int restart(const Place& place, const std::string& name) {
     Json body{{"name", target.name}, {"instance", nullptr}};
     if (target.instance > 0) body["instance"] = target.instance;
     const Time began = io::now();
-    EventPrinter printer(platform.log_folder(), false);
-    const Result<> ended = platform.stream("POST", "/v1/restart", body, [&printer](const Json& event) {
-        printer.on(event);
-        return true;
-    });
+    EventPrinter printer(platform.log_folder(), {.plan = false});
+    const Result<> ended = follow_change(platform, "/v1/restart", body, printer);
     if (target.name == "control" && (!ended || !printer.finished())) {  // it cannot tell of its own restart
         const Result<Json> back = platform.get("/v1/status");
         if (!back) return print_error(back.error());
         print(fmt::format("restarted in {}\n", took(began)));
+        note_replaced_binary(platform);
         return Exit::ok;
     }
     if (!ended) return print_error(ended.error());
-    if (!printer.ok()) return Exit::failed;
+    if (!printer.finished()) return print_error(Platform::went_away());
+    if (!printer.ok()) {
+        return print_error({Error::Kind::unavailable, "not restarted as asked: " + printer.cause(),
+                            "see `havn ps` and `havn logs " + name + "`"});
+    }
     print(fmt::format("restarted in {}\n", took(began)));
+    note_replaced_binary(platform);
     return Exit::ok;
 }
 

@@ -29,13 +29,14 @@ int scale(const Place& place, const std::vector<std::string>& assignments) {
     if (!data) return print_error(data.error());
     const Platform platform(*data);
     const Time began = io::now();
-    EventPrinter printer(platform.log_folder(), true);
-    const Result<> ended = platform.stream("POST", "/v1/scale", counts, [&printer](const Json& event) {
-        printer.on(event);
-        return true;
-    });
+    EventPrinter printer(platform.log_folder(), {.plan = true});
+    const Result<> ended = follow_change(platform, "/v1/scale", counts, printer);
     if (!ended) return print_error(ended.error());
-    if (!printer.ok()) return Exit::failed;
+    if (!printer.finished()) return print_error(Platform::went_away());
+    if (!printer.ok()) {
+        return print_error({Error::Kind::unavailable, "not scaled as asked: " + printer.cause(),
+                            "see `havn ps`; the new number holds, `havn up` goes back to the manifest's"});
+    }
     if (printer.changed()) {
         print(fmt::format("scaled in {}; `havn up` goes back to what the manifest says\n",
                           elapsed(std::chrono::duration<double>(io::now() - began).count())));

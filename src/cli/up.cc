@@ -25,7 +25,7 @@ namespace havn::cli {
 using io::Task;
 
 static constexpr Duration control_timeout = seconds(20);  // from the keeper's start to control's first answer
-static constexpr Duration answer_timeout = seconds(60);
+static constexpr Duration answer_timeout = seconds(90);
 static constexpr Duration poll_interval = milliseconds(5);
 static constexpr Duration log_interval = milliseconds(100);
 static constexpr std::size_t kept_lines = 50;  // of what the keeper printed, for when it fails
@@ -74,6 +74,7 @@ class Up {
     Time began_ = io::now();
     pid_t keeper_ = 0;       // 0: it ran already
     bool stopping_ = false;  // somebody asked us to
+    std::string replaced_;   // that what runs is another binary than this
     std::deque<std::string> lines_;
     int exit_code_ = Exit::failed;
 };
@@ -132,7 +133,9 @@ void Up::become_keeper(int output) {
 Task<void> Up::live() {
     Result<> reached = co_await reach_control();
     if (stopping_) co_return;  // the keeper's end ends us
-    auto printer = std::make_shared<EventPrinter>(platform_.log_folder(), keeper_ == 0);
+    // In the foreground the supervisor's own lines tell what happens.
+    const EventPrinter::Show show{.plan = keeper_ == 0, .steps = keeper_ == 0 || options_.detached};
+    auto printer = std::make_shared<EventPrinter>(platform_.log_folder(), show);
     if (reached) reached = co_await apply(printer);
     if (stopping_) co_return;
     if (!reached) {
@@ -151,6 +154,7 @@ Task<Result<>> Up::reach_control() {
     for (;;) {
         rpc::Client client(platform_.socket_address());
         Result<Json> status = co_await client.request("GET", "/v1/status", nullptr, seconds(5));
+        if (status && keeper_ == 0) replaced_ = replaced_binary(*status);
         if (status) co_return Result<>{};
         if (stopping_) co_return std::unexpected(status.error());
         if (status.error().kind != Error::Kind::unavailable || io::now() > deadline) {
@@ -169,14 +173,14 @@ Task<Result<>> Up::apply(std::shared_ptr<EventPrinter> printer) {
         rpc::Client client(platform_.socket_address());
         Result<rpc::LineReader> lines = co_await client.stream("POST", "/v1/apply", body, answer_timeout);
         if (!lines) co_return std::unexpected(lines.error());
-        Result<std::optional<Json>> line = co_await lines->next();
+        Result<std::optional<Json>> line = co_await lines->next(Platform::silence_max);
         while (line && *line) {
             printer->on(**line);
-            line = co_await lines->next();
+            line = co_await lines->next(Platform::silence_max);
         }
         if (printer->finished()) co_return Result<>{};
         // Control died while it told us how it goes. What it accepted holds; ask its successor.
-        if (attempt == 3) co_return fail(Error::Kind::unavailable, "control went away while applying");
+        if (attempt == 3) co_return std::unexpected(Platform::went_away());
         Result<> back = co_await reach_control();
         if (!back) co_return back;
     }
@@ -190,6 +194,16 @@ static std::string url_of(std::string address) {
     return "http://" + address;
 }
 
+static std::string indented(const std::string& lines) {
+    std::string text;
+    for (std::size_t begin = 0; begin < lines.size();) {
+        const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+        text += "  " + lines.substr(begin, end - begin) + "\n";
+        begin = end + 1;
+    }
+    return text;
+}
+
 void Up::summarise(const EventPrinter& printer) {
     const std::string took = elapsed(std::chrono::duration<double>(io::now() - began_).count());
     std::string urls;
@@ -197,11 +211,12 @@ void Up::summarise(const EventPrinter& printer) {
         urls += " " + paint(Colour::bold, url_of(address.get<std::string>()));
     }
     if (!printer.ok()) {
-        print(fmt::format("{} after {}; everything else runs. `havn ps` shows it, `havn down` stops it\n",
-                          paint(Colour::red, "not everything is ready"), took));
+        print(fmt::format("{} after {}:\n{}everything else runs. `havn ps` shows it, `havn down` stops it\n",
+                          paint(Colour::red, "not everything is ready"), took, indented(printer.cause())));
     } else {
         print(fmt::format("{} in {}:{}\n", paint(Colour::green, "ready"), took, urls));
     }
+    if (!replaced_.empty()) print("note: " + replaced_ + "\n");
     if (!options_.detached)
         print(keeper_ > 0 ? "Ctrl-C stops it\n" : "Ctrl-C leaves the logs; it goes on running\n");
 }
@@ -260,6 +275,7 @@ Task<void> Up::watch_keeper() {
     for (const std::string& line : lines_) print(line + "\n");
     if (stopping_) {
         const bool stopped = (WIFEXITED(status) && WEXITSTATUS(status) == 0) || WIFSIGNALED(status);
+        if (options_.detached && stopped) print("stopped; nothing of it runs\n");
         co_return finish(stopped && !options_.detached ? Exit::ok : Exit::failed);
     }
     print_error({Error::Kind::internal, "the platform ended by itself",
@@ -271,9 +287,11 @@ Task<void> Up::watch_signals() {
     for (;;) {
         auto [error, signal] = co_await signals_.async_wait(io::result);
         if (error) co_return;
-        if (keeper_ == 0) co_return finish(options_.detached ? Exit::failed : Exit::ok);  // only we leave
-        if (!options_.detached)
-            print(stopping_ ? "killing what is left\n" : "\nstopping; Ctrl-C again kills\n");
+        if (keeper_ == 0) {  // only we leave
+            if (options_.detached) print("\ninterrupted; what was accepted goes on: see `havn ps`\n");
+            co_return finish(options_.detached ? Exit::failed : Exit::ok);
+        }
+        print(stopping_ ? "killing what is left\n" : "\nstopping what was started; Ctrl-C again kills\n");
         stop_keeper(SIGINT);
     }
 }
@@ -307,7 +325,13 @@ static Result<> prepare_data(const std::string& data) {
 int up(const UpOptions& options) {
     Result<Project> project = open_project(options.place);
     if (!project) return print_error(project.error());
-    if (!check_manifest(*project)) return Exit::failed;
+    const std::optional<manifest::Manifest> wanted = check_manifest(*project);
+    if (!wanted) return Exit::failed;
+    if (!check_host(*project, *wanted)) {
+        const bool runs = Platform(project->data).running();
+        print(runs ? "nothing was changed; what runs goes on\n" : "nothing was started\n");
+        return Exit::failed;
+    }
     if (Result<> prepared = prepare_data(project->data); !prepared) return print_error(prepared.error());
     return Up(options, std::move(*project)).run();
 }

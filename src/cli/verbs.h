@@ -28,10 +28,18 @@ struct ShowOptions {
     Place place;
     bool json = false;
 };
-int ps(const ShowOptions& options);
+int status(const ShowOptions& options);
 int routes(const ShowOptions& options);
 int queue_list(const ShowOptions& options);
 int doctor(const ShowOptions& options);
+
+struct PsOptions {
+    Place place;
+    bool json = false;
+    bool quiet = false;
+    bool watch = false;
+};
+int ps(const PsOptions& options);
 
 int queue_purge(const Place& place, const std::string& name);
 

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/prometheus.h"
+#include "control/api_requests.h"
 #include "control/log_follower.h"
 #include "control/metrics.h"
 #include "control/progress.h"
 #include "control/wanted.h"
+#include "io/binary.h"
 #include "io/clock.h"
 #include "io/loop.h"
 
@@ -20,7 +21,8 @@ static constexpr Duration command_timeout = seconds(10);
 static constexpr Duration log_poll_interval = milliseconds(100);
 static constexpr std::size_t failure_lines = 15;  // of a failed instance's log, sent along
 static constexpr const char* log_folder = "logs";
-static constexpr const char* stands_still = "it did not get ready in time";
+static constexpr Duration told_patience = seconds(5);  // for gateway and broker to take what is new
+static constexpr Duration sign_of_life = seconds(5);   // the longest silence of a progress
 
 void Api::add_routes(rpc::Server& server) {
     using Member = Answer (Api::*)(rpc::Request);
@@ -30,12 +32,19 @@ void Api::add_routes(rpc::Server& server) {
         Member handler;
     };
     static constexpr Row rows[] = {
-        {"GET", "/v1/status", &Api::status}, {"GET", "/v1/processes", &Api::processes},
-        {"GET", "/v1/routes", &Api::routes}, {"GET", "/v1/manifest", &Api::manifest},
-        {"GET", "/v1/queues", &Api::queues}, {"POST", "/v1/queues/{name}/purge", &Api::purge},
-        {"POST", "/v1/plan", &Api::plan},    {"POST", "/v1/apply", &Api::apply},
-        {"POST", "/v1/scale", &Api::scale},  {"POST", "/v1/restart", &Api::restart},
-        {"POST", "/v1/down", &Api::down},    {"GET", "/v1/logs", &Api::logs},
+        {"GET", "/v1/status", &Api::status},
+        {"GET", "/v1/processes", &Api::processes},
+        {"GET", "/v1/routes", &Api::routes},
+        {"GET", "/v1/manifest", &Api::manifest},
+        {"GET", "/v1/broker", &Api::broker},
+        {"GET", "/v1/queues", &Api::queues},
+        {"POST", "/v1/queues/{name}/purge", &Api::purge},
+        {"POST", "/v1/plan", &Api::plan},
+        {"POST", "/v1/apply", &Api::apply},
+        {"POST", "/v1/scale", &Api::scale},
+        {"POST", "/v1/restart", &Api::restart},
+        {"POST", "/v1/down", &Api::down},
+        {"GET", "/v1/logs", &Api::logs},
         {"GET", "/metrics", &Api::metrics},
     };
     for (const Row& row : rows) {
@@ -60,6 +69,7 @@ static Json listening(const supervisor::Desired& desired, std::string_view name)
 
 Api::Answer Api::status(rpc::Request) {
     Json answer{{"version", HAVN_VERSION}, {"revision", 0}, {"processes", supervisor_.processes().size()}};
+    if (const Result<std::string> binary = io::binary_id()) answer["binary"] = *binary;
     if (const std::optional<Revision>& current = applier_.current()) {
         const supervisor::Desired& desired = current->compiled.supervisor;
         answer["app"] = desired.app;
@@ -69,12 +79,20 @@ Api::Answer Api::status(rpc::Request) {
         answer["applied_at"] = current->applied_at;
         answer["gateway"] = listening(desired, "edge");
         answer["amqp"] = listening(desired, "amqp");
+        milliseconds longest{0};
+        for (const supervisor::Program& program : desired.programs)
+            longest = std::max(longest, program.stop_timeout);
+        answer["stop_timeout_ms"] = longest.count();
     }
     co_return rpc::json(answer);
 }
 
 Api::Answer Api::processes(rpc::Request) {
-    co_return rpc::json(supervisor_.processes());
+    Json rows = supervisor_.processes();
+    for (Json& row : rows) {  // `kill` with 0 reaches whoever types it
+        if (row.contains("pid") && row["pid"] == 0) row["pid"] = nullptr;
+    }
+    co_return rpc::json(rows);
 }
 
 Api::Answer Api::routes(rpc::Request) {
@@ -115,12 +133,19 @@ Task<Result<Json>> Api::ask_broker(std::string method, std::string target) {
     co_return answer;
 }
 
+// Held-back publishers and the disk, as the broker sees them.
+Api::Answer Api::broker(rpc::Request) {
+    const Result<Json> answer = co_await ask_broker("GET", "/status");
+    co_return rpc::json_or_error(answer);
+}
+
 Api::Answer Api::queues(rpc::Request) {
     const Result<Json> answer = co_await ask_broker("GET", "/queues");
     co_return rpc::json_or_error(answer);
 }
 
 Api::Answer Api::purge(rpc::Request request) {
+    if (Result<> named = check_name(request.parameters["name"]); !named) co_return rpc::error(named.error());
     const std::string target = "/queues/" + rpc::encode(request.parameters["name"]) + "/purge";
     const Result<Json> answer = co_await ask_broker("POST", target);
     co_return rpc::json_or_error(answer);
@@ -153,7 +178,7 @@ Api::Answer Api::apply(rpc::Request request) {
     std::vector<manifest::Diagnostic> diagnostics;
     Result<WantedRequest> asked = wanted_of(request, diagnostics);
     if (!asked) co_return refusal(asked.error(), diagnostics);
-    rpc::Response response = co_await apply_wanted(std::move(asked->wanted), asked->force);
+    rpc::Response response = co_await apply_wanted(std::move(asked->wanted), asked->force, {});
     co_return response;
 }
 
@@ -165,22 +190,34 @@ Api::Answer Api::scale(rpc::Request request) {
     Result<manifest::Manifest> manifest = scaled(current.manifest, *counts);
     if (!manifest) co_return rpc::error(manifest.error());
     Wanted wanted{std::move(*manifest), current.file, current.directory};
-    rpc::Response response = co_await apply_wanted(std::move(wanted), false);
+    Progress::Asked asked;
+    for (const auto& [name, count] : counts->items()) asked.names.insert(name);
+    rpc::Response response = co_await apply_wanted(std::move(wanted), false, std::move(asked));
     co_return response;
 }
 
-Api::Answer Api::apply_wanted(Wanted wanted, bool force) {
+Api::Answer Api::apply_wanted(Wanted wanted, bool force, Progress::Asked asked) {
     Result<Outcome> outcome = co_await applier_.apply(std::move(wanted), force);
     if (!outcome) co_return rpc::error(outcome.error());
-    co_await retry_failed(outcome->before);
-    co_return follow(std::move(*outcome));
+    co_await retry_failed(outcome->before, asked.names);
+    co_return follow(std::move(*outcome), std::move(asked));
 }
 
-// Whoever applies has mostly just corrected what failed: it is not left waiting for its slow retry.
-Task<void> Api::retry_failed(Json processes) {
-    for (const Json& row : processes) {
-        if (row.value("state", "") != "backoff" || row.value("kind", "") == "platform") continue;
-        Json which{{"name", row["name"]}, {"instance", row["instance"]}};
+// Whoever asks for a program has mostly just corrected what made it fail: it is not left waiting for its slow
+// retry. Not so what the change itself replaced, or has only just failed with. `names` empty: all of them.
+Task<void> Api::retry_failed(Json before, std::set<std::string> names) {
+    std::set<std::pair<std::string, std::uint32_t>> failed;
+    for (const Json& row : before) {
+        if (row.value("state", "") == "backoff" && row.value("kind", "") != "platform")
+            failed.emplace(row.value("name", ""), row.value("instance", 1u));
+    }
+    const Json rows = supervisor_.processes();
+    for (const Json& row : rows) {
+        const std::pair key(row.value("name", ""), row.value("instance", 1u));
+        if (row.value("state", "") != "backoff" || row.value("outdated", false) || !failed.contains(key))
+            continue;
+        if (!names.empty() && !names.contains(key.first)) continue;
+        Json which{{"name", key.first}, {"instance", key.second}};
         // It may be gone with the change; then there is nothing to retry.
         [[maybe_unused]] Result<> told =
             co_await supervisor_.command("restart", std::move(which), command_timeout);
@@ -188,15 +225,21 @@ Task<void> Api::retry_failed(Json processes) {
 }
 
 // The answer to an accepted change: its progress, line by line.
-rpc::Response Api::follow(Outcome outcome) {
+rpc::Response Api::follow(Outcome outcome, Progress::Asked asked) {
     rpc::Response response{.type = "application/x-ndjson", .body = {}, .stream = {}};
-    response.stream = [this, outcome](std::shared_ptr<rpc::Lines> out) {
-        return report(std::move(out), outcome);
+    response.stream = [this, outcome, asked](std::shared_ptr<rpc::Lines> out) {
+        return report(std::move(out), outcome, asked);
     };
     return response;
 }
 
-Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome) {
+static Json outcome_json(const Progress::Outcome& outcome) {
+    return {{"name", outcome.name},     {"ok", outcome.ok()},           {"wanted", outcome.wanted},
+            {"ready", outcome.ready},   {"replaced", outcome.replaced}, {"former", outcome.former},
+            {"causes", outcome.causes}, {"text", outcome.sentence()}};
+}
+
+Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progress::Asked asked) {
     Json accepted{{"event", "accepted"},
                   {"revision", outcome.revision},
                   {"changed", outcome.changed},
@@ -205,9 +248,17 @@ Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome) {
     Result<> sent = co_await out->send(std::move(accepted));
     if (!sent) co_return;
     const supervisor::Desired& wanted = applier_.current()->compiled.supervisor;
-    auto progress = std::make_shared<Progress>(wanted, outcome.before, outcome.old_pids, io::now());
-    const bool reached = co_await watch(out, progress);
-    Json done{{"event", "done"}, {"ok", reached}, {"revision", outcome.revision}};
+    auto progress = std::make_shared<Progress>(wanted, asked, outcome.before, io::now());
+    const Result<> told = co_await watch(out, progress, asked);
+    Json done{{"event", "done"}, {"ok", progress->ok() && told}, {"revision", outcome.revision}};
+    for (const Progress::Outcome& one : progress->outcomes()) {
+        if (!one.ok())
+            done["message"] = done.contains("message")
+                                  ? done["message"].get<std::string>() + "\n" + one.sentence()
+                                  : one.sentence();
+        done["outcomes"].push_back(outcome_json(one));
+    }
+    if (progress->ok() && !told) done["message"] = told.error().text();
     if (applier_.current()) done["gateway"] = listening(applier_.current()->compiled.supervisor, "edge");
     sent = co_await out->send(std::move(done));
 }
@@ -227,44 +278,60 @@ static Json failure_json(const Progress::Failure& failure) {
             {"log", last_log_lines(failure.name, failure.instance)}};
 }
 
-// How long the platform may stand still before the wait is given up: no instance needs longer for one step.
-static Duration patience(const supervisor::Desired& desired) {
-    milliseconds longest{0};
-    for (const supervisor::Program& program : desired.programs) {
-        longest = std::max({longest, program.start_timeout, program.stop_timeout});
-    }
-    return longest * 2 + seconds(10);
+// Whether the parts that what was asked for depends on know of it.
+Task<Result<>> Api::parts_told(std::shared_ptr<Progress> progress, Progress::Asked asked) {
+    const bool everything = asked.names.empty();
+    const bool gateway_asked = everything || asked.names.contains("gateway");
+    const bool broker_asked = everything || asked.names.contains("broker");
+    const std::set<std::string> services = progress->services();
+    const auto slow = [](const std::string& part) {
+        return Error{
+            Error::Kind::unavailable,
+            fmt::format("the {} has not taken the new configuration within {} s; the former one holds", part,
+                        told_patience / seconds(1)),
+            fmt::format("see `havn ps` and `havn logs {}`; `havn restart {}` starts it anew", part, part)};
+    };
+    if (broker_asked && !parts_.told("broker")) co_return std::unexpected(slow("broker"));
+    if (!gateway_asked && services.empty()) co_return Result<>{};
+    if (!parts_.told("gateway")) co_return std::unexpected(slow("gateway"));
+    // One that does not serve at all has its own line among the outcomes, if it was asked for.
+    if (!parts_.serves("gateway")) co_return Result<>{};
+    const bool follows = co_await parts_.gateway_follows(gateway_asked ? std::set<std::string>{} : services);
+    if (!follows) co_return std::unexpected(slow("gateway"));
+    co_return Result<>{};
 }
 
-// Sends what happens until all is as wanted (true); until something failed and the rest has settled, nothing
-// moves any more or the client left (false).
-Task<bool> Api::watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress) {
-    const Duration limit = patience(applier_.current()->compiled.supervisor);
-    Time deadline = io::now() + limit;
+// Sends what happens until what was asked for is settled and the parts know of it, or the client left. The
+// error says which part did not take it in time.
+Task<Result<>> Api::watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress,
+                          Progress::Asked asked) {
+    std::optional<Time> settled_at;
+    Time quiet_since = io::now();
     while (!out->gone()) {
         const std::uint64_t seen = supervisor_.revision();
         std::vector<Json> events = progress->on(supervisor_.processes(), io::now());
         for (const Progress::Failure& failure : progress->take_failures())
             events.push_back(failure_json(failure));
-        if (!events.empty()) deadline = io::now() + limit;
-        if (io::now() > deadline) {
-            events.push_back({{"event", "failed"}, {"message", stands_still}, {"log", progress->missing()}});
-        }
+        if (events.empty() && io::now() - quiet_since >= sign_of_life)
+            events.push_back({{"event", "waiting"}});
+        if (!events.empty()) quiet_since = io::now();
         for (Json& event : events) {
             Result<> sent = co_await out->send(std::move(event));
-            if (!sent) co_return false;
+            if (!sent) co_return sent;
         }
-        if (io::now() > deadline) co_return false;
-        const bool settled = progress->done() || (progress->failed() && progress->settled());
-        if (settled && parts_.all_told()) {
-            const bool follows = co_await parts_.gateway_follows();
-            if (follows) co_return progress->done();
+        Time pause = std::min(progress->look_again_at(), quiet_since + sign_of_life);
+        if (!progress->settled()) settled_at.reset();
+        if (progress->settled() && supervisor_.revision() == seen) {
+            if (!settled_at) settled_at = io::now();
+            Result<> told = co_await parts_told(progress, asked);
+            const bool moved = supervisor_.revision() != seen;
+            if ((told && !moved) || io::now() - *settled_at >= told_patience) co_return told;
+            // Only a part has still to be told: that does not show in the table.
+            pause = io::now() + milliseconds(2);
         }
-        // Short while only a part has still to be told: that does not show in the table.
-        const Duration pause = settled ? milliseconds(2) : milliseconds(500);
-        [[maybe_unused]] const bool moved = co_await supervisor_.changed(seen, io::now() + pause);
+        [[maybe_unused]] const bool changed = co_await supervisor_.changed(seen, pause);
     }
-    co_return false;
+    co_return fail(Error::Kind::unavailable, "the client left");
 }
 
 // Whether a process of that name is in the supervisor's table.
@@ -281,23 +348,17 @@ Result<> Api::known(const std::string& name) const {
 Api::Answer Api::restart(rpc::Request request) {
     const Result<Json> body = request.json();
     if (!body) co_return rpc::error(body.error());
-    const bool valid = body->is_object() && body->contains("name") && (*body)["name"].is_string() &&
-                       (!body->contains("instance") || (*body)["instance"].is_null() ||
-                        (*body)["instance"].is_number_unsigned());
-    if (!valid)
-        co_return rpc::error({Error::Kind::invalid, R"(expected {"name": TEXT, "instance": NUMBER})", {}});
-    const std::string name = (*body)["name"];
-    if (Result<> there = known(name); !there) co_return rpc::error(there.error());
-    const Json instance = body->contains("instance") ? (*body)["instance"] : Json();
-    Outcome outcome{.plan = {}, .before = supervisor_.processes(), .old_pids = {}};
-    outcome.old_pids =
-        Progress::pids_of(outcome.before, {name}, instance.is_null() ? 0 : instance.get<int>());
-    Result<> accepted =
-        co_await supervisor_.command("restart", {{"name", name}, {"instance", instance}}, command_timeout);
+    const Result<RestartRequest> asked = read_restart(*body);
+    if (!asked) co_return rpc::error(asked.error());
+    if (Result<> there = known(asked->name); !there) co_return rpc::error(there.error());
+    Outcome outcome{.plan = {}, .before = supervisor_.processes()};
+    const Json instance = asked->instance == 0 ? Json() : Json(asked->instance);
+    Result<> accepted = co_await supervisor_.command(
+        "restart", {{"name", asked->name}, {"instance", instance}}, command_timeout);
     if (!accepted) co_return rpc::error(accepted.error());
     if (!applier_.current()) co_return rpc::json(Json::object());
     outcome.revision = applier_.current()->number;
-    co_return follow(std::move(outcome));
+    co_return follow(std::move(outcome), {.names = {asked->name}, .instance = asked->instance});
 }
 
 Api::Answer Api::down(rpc::Request) {
@@ -306,34 +367,26 @@ Api::Answer Api::down(rpc::Request) {
     co_return rpc::json(Json::object());
 }
 
-template <class Number>
-static Number number_or(const std::string& text, Number otherwise) {
-    Number value = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && !text.empty() ? value : otherwise;
-}
-
 Api::Answer Api::logs(rpc::Request request) {
+    const Result<LogsRequest> asked = read_logs(request.query);
+    if (!asked) co_return rpc::error(asked.error());
     rpc::Response response{.type = "application/x-ndjson", .body = {}, .stream = {}};
-    response.stream = [this, request](std::shared_ptr<rpc::Lines> out) {
-        return tail(std::move(out), request);
+    response.stream = [this, wanted = *asked](std::shared_ptr<rpc::Lines> out) {
+        return tail(std::move(out), wanted);
     };
     co_return response;
 }
 
-Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, rpc::Request request) {
-    const std::string follow = request.query_or("follow", "0");
-    const bool following = follow != "0" && follow != "false";
-    LogFollower logs(log_folder, request.query_or("name", ""),
-                     number_or<std::uint32_t>(request.query_or("instance", ""), 0));
-    std::vector<LogLine> lines = logs.last(number_or<std::size_t>(request.query_or("lines", ""), 100));
+Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked) {
+    LogFollower logs(log_folder, asked.name, asked.instance);
+    std::vector<LogLine> lines = logs.last(asked.lines);
     for (;;) {
         for (LogLine& line : lines) {
             Json row{{"name", line.name}, {"instance", line.instance}, {"line", std::move(line.text)}};
             Result<> sent = co_await out->send(std::move(row));
             if (!sent) co_return;
         }
-        if (!following || out->gone()) co_return;
+        if (!asked.follow || out->gone()) co_return;
         [[maybe_unused]] const bool slept = co_await io::sleep_for(log_poll_interval);
         lines = logs.poll();
     }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
+#include "control/api_requests.h"
 #include "control/applier.h"
 #include "control/parts.h"
 #include "control/progress.h"
@@ -28,6 +30,7 @@ class Api {
     Answer processes(rpc::Request request);
     Answer routes(rpc::Request request);
     Answer manifest(rpc::Request request);
+    Answer broker(rpc::Request request);
     Answer queues(rpc::Request request);
     Answer purge(rpc::Request request);
     Answer plan(rpc::Request request);
@@ -39,12 +42,14 @@ class Api {
     Answer metrics(rpc::Request request);
 
     Task<Result<Json>> ask_broker(std::string method, std::string target);
-    Answer apply_wanted(Wanted wanted, bool force);
-    Task<void> retry_failed(Json processes);
-    rpc::Response follow(Outcome outcome);
-    Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome);
-    Task<bool> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress);
-    Task<void> tail(std::shared_ptr<rpc::Lines> out, rpc::Request request);
+    Answer apply_wanted(Wanted wanted, bool force, Progress::Asked asked);
+    Task<void> retry_failed(Json before, std::set<std::string> names);
+    rpc::Response follow(Outcome outcome, Progress::Asked asked);
+    Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progress::Asked asked);
+    Task<Result<>> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress,
+                         Progress::Asked asked);
+    Task<Result<>> parts_told(std::shared_ptr<Progress> progress, Progress::Asked asked);
+    Task<void> tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked);
     Result<> known(const std::string& name) const;
 
     Applier& applier_;

@@ -7,7 +7,6 @@
 #include <functional>
 
 #include "base/log.h"
-#include "control/progress.h"
 #include "io/clock.h"
 #include "io/net.h"
 
@@ -34,14 +33,13 @@ manifest::Plan Applier::plan(const manifest::Manifest& wanted) const {
 }
 
 Task<Result<Outcome>> Applier::apply(Wanted wanted, bool force) {
-    while (busy_) {
-        turn_.expires_at(Time::max());
-        [[maybe_unused]] auto woken = co_await turn_.async_wait(io::result);
+    const bool ours = co_await turn_.take();
+    if (!ours) {
+        co_return fail(Error::Kind::unavailable, "another change takes too long to be accepted",
+                       "try again in a moment; `havn logs control` shows what it waits for");
     }
-    busy_ = true;
     Result<Outcome> outcome = co_await apply_alone(std::move(wanted), force);
-    busy_ = false;
-    turn_.cancel();
+    turn_.give_back();
     co_return outcome;
 }
 
@@ -125,7 +123,7 @@ Task<Result<>> Applier::accept(Revision revision) {
 }
 
 Task<Result<Outcome>> Applier::apply_alone(Wanted wanted, bool force) {
-    Outcome outcome{.plan = plan(wanted.manifest), .before = supervisor_.processes(), .old_pids = {}};
+    Outcome outcome{.plan = plan(wanted.manifest), .before = supervisor_.processes()};
     for (int attempt = 1;; ++attempt) {
         Result<std::map<std::string, std::string>> listeners = choose_listeners(wanted.manifest);
         if (!listeners) co_return std::unexpected(listeners.error());
@@ -135,11 +133,6 @@ Task<Result<Outcome>> Applier::apply_alone(Wanted wanted, bool force) {
         if (current_ && !force && same(*current_, *revision)) co_return outcome;
         outcome.changed = true;
         outcome.revision = revision->number;
-        if (current_) {
-            outcome.old_pids = Progress::pids_of(
-                outcome.before,
-                Progress::replaced(current_->compiled.supervisor, revision->compiled.supervisor), 0);
-        }
         Result<> accepted = co_await accept(std::move(*revision));
         if (accepted) co_return outcome;
         if (attempt == attempts_max || !lost_a_port(accepted.error(), *listeners)) {

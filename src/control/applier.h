@@ -6,12 +6,12 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 
 #include "control/applied.h"
 #include "control/parts.h"
 #include "control/supervisor_link.h"
+#include "control/turn.h"
 #include "manifest/plan.h"
 
 namespace havn::control {
@@ -26,14 +26,16 @@ struct Outcome {
     manifest::Plan plan;
     bool changed = false;
     std::uint64_t revision = 0;
-    Json before;             // the table of processes when it was accepted
-    std::set<int> old_pids;  // of it, those that give way to new ones
+    Json before;  // the table of processes when it was asked for
 };
 
 class Applier {
   public:
     Applier(io::Executor executor, std::string applied_folder, SupervisorLink& supervisor, Parts& parts)
-        : applied_(std::move(applied_folder)), supervisor_(supervisor), parts_(parts), turn_(executor) {}
+        : applied_(std::move(applied_folder)),
+          supervisor_(supervisor),
+          parts_(parts),
+          turn_(executor, turn_timeout) {}
 
     // At start: what was accepted last holds again, should somebody have missed it.
     Task<Result<>> resume();
@@ -41,10 +43,13 @@ class Applier {
     const std::optional<Revision>& current() const { return current_; }
     manifest::Plan plan(const manifest::Manifest& wanted) const;
 
-    // `force`: accept it anew though nothing changes.
+    // `force`: accept it anew though nothing changes. Whoever comes while another change is made waits for
+    // its turn, in the order of coming, at most `turn_timeout`; then Error::unavailable.
     Task<Result<Outcome>> apply(Wanted wanted, bool force);
 
   private:
+    static constexpr Duration turn_timeout = seconds(45);
+
     Task<Result<Outcome>> apply_alone(Wanted wanted, bool force);
     Result<Revision> prepare(Wanted wanted, const std::map<std::string, std::string>& listeners) const;
     Result<std::map<std::string, std::string>> choose_listeners(const manifest::Manifest& wanted) const;
@@ -54,8 +59,7 @@ class Applier {
     SupervisorLink& supervisor_;
     Parts& parts_;
     std::optional<Revision> current_;
-    io::Timer turn_;  // whoever waits for their turn
-    bool busy_ = false;
+    Turn turn_;
     mutable std::uint16_t next_port_ = 0;
 };
 

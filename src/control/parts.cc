@@ -69,7 +69,19 @@ Task<bool> Parts::tell(std::string name) {
     co_return told.has_value();
 }
 
-Task<bool> Parts::gateway_follows() {
+bool Parts::told(const std::string& name) const {
+    const auto part = parts_.find(name);
+    return part == parts_.end() || knows(name, part->second);
+}
+
+bool Parts::serves(const std::string& name) const {
+    return std::ranges::any_of(supervisor_.processes(), [&name](const Json& row) {
+        return row.value("name", "") == name && row.value("kind", "") == "platform" &&
+               row.value("state", "") == "ready";
+    });
+}
+
+Task<bool> Parts::gateway_follows(std::set<std::string> services) {
     rpc::Client gateway = Parts::gateway();
     Result<Json> status = co_await gateway.request("GET", "/status", nullptr, answer_timeout);
     if (!status) co_return false;
@@ -77,6 +89,7 @@ Task<bool> Parts::gateway_follows() {
     for (const Json& row : supervisor_.processes()) {
         const bool serves = row.value("kind", "") == "service" && row.value("state", "") == "ready";
         if (!serves || !row.contains("port")) continue;
+        if (!services.empty() && !services.contains(row.value("name", ""))) continue;
         const std::string endpoint = "127.0.0.1:" + row["port"].dump();
         const Json endpoints = known.value(row.value("name", ""), Json::array());
         if (std::ranges::find(endpoints, Json(endpoint)) == endpoints.end()) co_return false;

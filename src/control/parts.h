@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/json.h"
@@ -30,11 +31,15 @@ class Parts {
     // Tells whoever does not know yet, for ever.
     Task<void> keep_told();
 
-    // Whether every part that runs knows the configuration in force.
-    bool all_told() const;
+    // Whether the part, if it runs, knows the configuration in force.
+    bool told(const std::string& name) const;
 
-    // Whether the gateway sends requests to every service instance that the table calls ready.
-    Task<bool> gateway_follows();
+    // Whether the table calls the part ready.
+    bool serves(const std::string& name) const;
+
+    // Whether the gateway sends requests to every instance of `services` (empty: of all) that the table calls
+    // ready.
+    Task<bool> gateway_follows(std::set<std::string> services);
 
     static rpc::Client gateway() { return rpc::Client("unix:run/gateway.sock"); }
     static rpc::Client broker() { return rpc::Client("unix:run/broker.sock"); }
@@ -47,6 +52,7 @@ class Parts {
         int told_pid = 0;
         bool complained = false;
     };
+    bool all_told() const;
     int running_pid(const std::string& name) const;
     bool knows(const std::string& name, const Part& part) const;
     Task<bool> tell(std::string name);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "control/api_requests.h"
+
 namespace havn::control {
 
 static Result<std::optional<manifest::Source>> read_source(const Json& body, const char* key) {
@@ -14,7 +16,12 @@ static Result<std::optional<manifest::Source>> read_source(const Json& body, con
         return fail(Error::Kind::invalid,
                     fmt::format("'{}' is no object with the texts 'file' and 'text'", key));
     }
-    return manifest::Source{source["file"].get<std::string>(), source["text"].get<std::string>()};
+    manifest::Source read{source["file"].get<std::string>(), source["text"].get<std::string>()};
+    if (read.text.size() > manifest_bytes_max || read.file.size() > path_bytes_max) {
+        return fail(Error::Kind::invalid, fmt::format("'{}' is too long: {} bytes; at most {} are read", key,
+                                                      read.text.size(), manifest_bytes_max));
+    }
+    return read;
 }
 
 Result<WantedRequest> read_wanted(const Json& body, std::vector<manifest::Diagnostic>* diagnostics) {
@@ -25,7 +32,8 @@ Result<WantedRequest> read_wanted(const Json& body, std::vector<manifest::Diagno
     if (!procfile) return std::unexpected(procfile.error());
     if (!*toml && !*procfile) return fail(Error::Kind::invalid, "neither 'toml' nor 'procfile' is there");
     const bool absolute = body.contains("directory") && body["directory"].is_string() &&
-                          body["directory"].get<std::string>().starts_with('/');
+                          body["directory"].get_ref<const std::string&>().starts_with('/') &&
+                          body["directory"].get_ref<const std::string&>().size() <= path_bytes_max;
     if (!absolute) {
         return fail(Error::Kind::invalid, "'directory' is missing or no absolute path",
                     "give the folder of the manifest");

@@ -46,7 +46,8 @@ const Case syntax[] = {
       "delimiter, saw '/' | the key of a route stands in quotes: [route.\"/path\"]"}},
     {"a_value_left_out",
      "app = \n",
-     {"1:7 error: not valid TOML: Error while parsing key-value pair: expected value, saw '\\n' | "}},
+     {"1:7 error: not valid TOML: Error while parsing key-value pair: expected value, saw '\\n' | write a "
+      "value after app ="}},
     {"a_key_written_twice",
      "[service.a]\ncommand = \"x\"\ncommand = \"y\"\n",
      {"3:11 error: not valid TOML: Error while parsing key-value pair: cannot redefine existing string "

@@ -104,8 +104,10 @@ void LineReader::close() {
     state_->socket->close(ignored);
 }
 
-Task<Result<std::optional<Json>>> LineReader::next() {
+Task<Result<std::optional<Json>>> LineReader::next(Duration limit) {
     std::string& unread = state_->unread;
+    const Time until = limit == Duration::max() ? Time::max() : io::now() + limit;
+    if (until != Time::max()) state_->arm(until);
     for (;;) {
         if (const std::size_t end = unread.find('\n'); end != std::string::npos) {
             Result<Json> line = parse_json(std::string_view(unread).substr(0, end));
@@ -115,6 +117,9 @@ Task<Result<std::optional<Json>>> LineReader::next() {
         }
         if (unread.size() > line_bytes_max) co_return fail(Error::Kind::invalid, "a line without end");
         Result<std::string> piece = co_await state_->reader.piece();
+        if (!piece && io::now() >= until) {
+            co_return fail(Error::Kind::unavailable, fmt::format("no word for {} s", limit / seconds(1)));
+        }
         if (!piece) co_return std::unexpected(piece.error());
         if (piece->empty()) co_return std::optional<Json>();
         unread += *piece;

@@ -20,8 +20,8 @@ class LineReader {
     LineReader(LineReader&&) noexcept;
     ~LineReader();
 
-    // The next line; nothing after the last. Waits without limit.
-    Task<Result<std::optional<Json>>> next();
+    // The next line; nothing after the last. Error::unavailable after `limit` without one.
+    Task<Result<std::optional<Json>>> next(Duration limit = Duration::max());
 
     // Makes a waiting next() end with Error::unavailable.
     void close();

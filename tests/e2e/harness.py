@@ -173,7 +173,10 @@ class Platform:
 
     def ps(self):
         """The rows of `havn ps --json`: name, instance, kind, pid, state, restarts, since."""
-        return json.loads(self.run("ps", "--json", timeout=10, check=True).stdout)
+        done = self.run("ps", "--json", timeout=30)  # exit 1: something is unhealthy, or there is no answer
+        if not done.stdout:
+            raise Failed(f"havn ps: exit {done.returncode}\n{done.stderr}")
+        return json.loads(done.stdout)
 
     def process(self, name, instance=None) -> dict:
         rows = [row for row in self.ps() if row["name"] == name and instance in (None, row["instance"])]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -369,12 +370,93 @@ def test_a_change_to_a_taken_port_is_refused_whole(shop):
     assert shop.get("/").status == 200
 
 
-def test_a_command_that_is_not_there_is_named_with_the_other_services_running(shop):
+def test_what_the_host_lacks_is_named_at_once_before_anything_is_started(shop):
     edit(shop, f'command = "{PYTHON} worker.py"', 'command = "no-such-program --now"')
+    edit(shop, 'instances = 2', 'instances = 2\nuser = "no-such-user"')
+    edit(shop, f'command = "{PYTHON} server.py"\ndepends_on', f'command = "{PYTHON} server.py"\ndirectory = "nope"\ndepends_on')
+    for words, before in ((["plan"], "to add"), (["up", "-d"], "nothing was started")):
+        done = shop.run(*words)
+        assert done.returncode == 1, words
+        assert before in done.stdout
+        assert "[worker.clerk] the command 'no-such-program' is in no folder of the PATH" in done.stderr
+        assert "[service.api] there is no user 'no-such-user'" in done.stderr
+        assert "[service.web] folder" in done.stderr and "nope: No such file or directory" in done.stderr
+    assert shop.survivors() == {}
+
+
+def test_what_the_host_lacks_leaves_what_runs_as_it_is(shop):
+    shop.up()
+    before = pids(shop)
+    edit(shop, f'command = "{PYTHON} worker.py"', 'command = "no-such-program --now"')
+    edit(shop, "instances = 2", "instances = 3")
     done = shop.run("up", "-d")
-    assert done.returncode == 1
-    assert "clerk.1 failed" in done.stdout and "no-such-program" in done.stdout
-    assert shop.get("/").text == "hello"
+    assert done.returncode == 1 and "nothing was changed" in done.stdout
+    assert pids(shop) == before
+
+
+def test_secrets_are_in_no_plan_and_no_output(shop):
+    edit(shop, 'startsecs = "100ms"', 'startsecs = "100ms"\nenv = { DB_PASSWORD = "hunter2", DB = "postgres://u:s3cret@h/x" }')
+    first = shop.run("plan")
+    up = shop.run("up", "-d")
+    assert up.returncode == 0, up.stderr
+    edit(shop, "hunter2", "hunter3")
+    second, applied = shop.run("plan", "--json"), shop.run("up", "-d")
+    shown = "".join(done.stdout + done.stderr for done in (first, up, second, applied))
+    assert "hunter" not in shown and "s3cret" not in shown
+    assert "env.DB_PASSWORD = (set)" in first.stdout and "env.DB_PASSWORD: (set) → (set anew)" in applied.stdout
+
+
+def test_ps_says_by_exit_code_whether_all_is_well(shop):
+    shop.up()
+    assert shop.run("ps").returncode == 0
+    quiet = shop.run("ps", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    shop.write("worker.py", "raise SystemExit(3)\n")
+    assert shop.run("restart", "clerk").returncode == 1
+    shown = shop.run("ps")
+    assert shown.returncode == 1 and "exit 3" in shown.stdout
+    assert shop.run("ps", "--quiet").returncode == 1
+    assert next(row for row in shop.ps() if row["name"] == "clerk")["pid"] != 0
+
+
+def test_status_tells_versions_and_a_replaced_binary(shop, tmp_path):
+    shop.up()
+    status = json.loads(shop.run("status", "--json", check=True).stdout)
+    assert status["cli_version"] == status["version"] and status["binary_replaced"] is False
+    assert "all well" in shop.run("status").stdout
+    other = tmp_path / "havn"  # the same code in another file of other content
+    shutil.copy2(shop.binary, other)
+    with open(other, "ab") as file:
+        file.write(b"\0")
+    for words in (["status"], ["restart", "clerk"], ["up", "-d"]):
+        done = subprocess.run([other, *words], cwd=shop.folder, env=shop.environment, timeout=60,
+                              stdout=subprocess.PIPE, text=True)
+        assert done.returncode == 0 and "still runs another binary" in done.stdout, words
+
+
+def test_a_procfile_alone_may_be_told_where_to_listen(platform):
+    platform.write("server.py", SERVER)
+    platform.write("Procfile", f"web: {PYTHON} server.py\n")
+    platform.gateway, platform.broker = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    platform.environment |= {"HAVN_GATEWAY_LISTEN": platform.gateway, "HAVN_BROKER_LISTEN": platform.broker}
+    platform.up()
+    assert platform.get("/").text == "hello"
+    platform.environment["HAVN_GATEWAY_LISTEN"] = "nonsense"
+    done = platform.run("plan")
+    assert done.returncode == 1 and "$HAVN_GATEWAY_LISTEN" in done.stderr
+
+
+def test_up_that_is_interrupted_says_what_is_left(platform):
+    platform.write("never.py", "import time\ntime.sleep(600)\n")
+    platform.manifest(f'[service.never]\ncommand = "{PYTHON} never.py"\n')
+    with subprocess.Popen([platform.binary, "up", "-d"], cwd=platform.folder, env=platform.environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: platform.process("never")["pid"], 20, "the service to be started")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert "stopped; nothing of it runs" in out
+    assert platform.survivors() == {}
 
 
 def test_what_a_failing_program_printed_last_is_shown(shop):

@@ -125,7 +125,8 @@ bool Fleet::reconcile_slot(const Target& target, std::uint32_t instance, Moment 
     bool changed = false;
     for (auto& [id, unit] : units_) {
         if (unit.name != target.program->name || unit.instance != instance) continue;
-        if (unit.wanted && !is_outdated(unit, target)) {
+        unit.outdated = !unit.wanted || is_outdated(unit, target);
+        if (!unit.outdated) {
             fresh = &unit;
         } else if (unit.wanted && unit.state == State::ready) {
             serving = &unit;

@@ -38,6 +38,7 @@ struct Unit {
     bool wanted = true;          // false: once it is down it is forgotten
     bool replacing = false;      // it takes over from an older unit and has not been ready yet
     bool restart_asked = false;  // it is to be replaced although nothing changed
+    bool outdated = false;       // another unit is to take its place; it may serve until that one is ready
 
     int pid = 0;                   // 0 without a process
     std::uint64_t start_time = 0;  // of the process, in clock ticks after boot: tells a reused pid

@@ -60,6 +60,7 @@ static Json to_row(const Unit& unit) {
              {"state", name(unit.state)},
              {"restarts", unit.restarts},
              {"since", to_rfc3339(unit.since)}};
+    if (unit.outdated || !unit.wanted) row["outdated"] = true;
     if (!unit.error.empty()) row["error"] = unit.error;
     if (unit.port != 0 && unit.pid != 0) row["port"] = unit.port;
     if (!unit.exit.empty()) row["exit"] = unit.exit;

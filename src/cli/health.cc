@@ -1,0 +1,118 @@
+#include "cli/health.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <ctime>
+#include <optional>
+
+#include "cli/terminal.h"
+
+namespace havn::cli {
+
+static constexpr auto good_life = std::chrono::seconds(60);
+
+static std::string text_of(const Json& row, const char* key) {
+    const auto found = row.find(key);
+    return found != row.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// RFC 3339 in UTC, with or without fractions of a second.
+static std::optional<WallTime> time_of(const Json& row, const char* key) {
+    const std::string text = text_of(row, key);
+    std::tm parts{};
+    if (text.empty() || !::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return std::nullopt;
+    return std::chrono::time_point_cast<WallTime::duration>(
+        std::chrono::system_clock::from_time_t(::timegm(&parts)));
+}
+
+static double seconds_between(WallTime from, WallTime to) {
+    return std::chrono::duration<double>(to - from).count();
+}
+
+static bool is_wanted(const Json& row) {
+    return row.is_object() && !(row.contains("outdated") && row["outdated"] == true);
+}
+
+// It ended so often that the next end has a pause, and its present life is not long enough to have stopped
+// that.
+static bool keeps_ending(const Json& row, WallTime now) {
+    if (!row.contains("failing") || row["failing"] != true) return false;
+    const std::optional<WallTime> since = time_of(row, "since");
+    return !since || now - *since < good_life;
+}
+
+std::string since_of(const Json& row, WallTime now) {
+    const std::optional<WallTime> since = time_of(row, "since");
+    return since ? age(seconds_between(*since, now)) : "-";
+}
+
+std::string last_exit_of(const Json& row, WallTime now) {
+    const std::string exit = text_of(row, "exit");
+    const std::optional<WallTime> at = time_of(row, "exited_at");
+    if (exit.empty() || !at) return exit;
+    return fmt::format("{}, {} ago", exit, age(seconds_between(*at, now)));
+}
+
+std::string note_of(const Json& row, WallTime now) {
+    std::vector<std::string> notes;
+    if (!is_wanted(row)) notes.emplace_back("gives way");
+    const std::string state = text_of(row, "state");
+    const std::string error = text_of(row, "error"), reason = text_of(row, "reason");
+    if (!error.empty())
+        notes.push_back(error);
+    else if (!reason.empty() && state != "ready")
+        notes.push_back(reason);
+    if (state == "ready" && keeps_ending(row, now)) notes.emplace_back("keeps ending");
+    const auto waits = row.find("waits_for");
+    if (waits != row.end() && waits->is_array() && !waits->empty()) {
+        std::vector<std::string> names;
+        for (const Json& name : *waits) {
+            if (name.is_string()) names.push_back(name.get<std::string>());
+        }
+        notes.push_back(fmt::format("waits for {}", fmt::join(names, ", ")));
+    }
+    const std::optional<WallTime> retry = time_of(row, "retry_at");
+    if (retry && state == "backoff") {
+        const double left = seconds_between(now, *retry);
+        notes.push_back(left > 0 ? "next start in " + age(left) : "starts now");
+    }
+    return fmt::format("{}", fmt::join(notes, "; "));
+}
+
+std::vector<std::string> broker_lines(const Json& rows) {
+    std::vector<std::string> lines;
+    for (const Json& row : rows) {
+        if (!is_wanted(row) || !row.contains("broker") || !row["broker"].is_object()) continue;
+        const Json& broker = row["broker"];
+        const std::string message = text_of(broker, "message");
+        if (!message.empty()) {
+            lines.push_back("broker: " + message);
+        } else if (broker.contains("held_back") && broker["held_back"] == true) {
+            const std::string why = text_of(broker, "reason");
+            lines.push_back(fmt::format("broker: {}; publishers are held back until that has passed",
+                                        why.empty() ? "the disk is full, or nearly" : why));
+            lines.emplace_back("  free space where the data folder is, or empty a queue: `havn queue`");
+        }
+        if (const std::string failure = text_of(broker, "read_failure"); !failure.empty())
+            lines.push_back("broker: messages cannot be read back just now: " + failure);
+    }
+    return lines;
+}
+
+std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
+    std::vector<std::string> complaints;
+    for (const Json& row : rows) {
+        if (!is_wanted(row)) continue;
+        const std::string state = text_of(row, "state");
+        if (state == "ready" && !keeps_ending(row, now)) continue;
+        const std::string error = text_of(row, "error"), exit = text_of(row, "exit");
+        const std::string why = !error.empty() ? error : exit;
+        complaints.push_back(fmt::format("{}.{} is {}{}", text_of(row, "name"), row.value("instance", 1),
+                                         state, why.empty() ? "" : ": " + why));
+    }
+    for (std::string& line : broker_lines(rows)) complaints.push_back(std::move(line));
+    return complaints;
+}
+
+}  // namespace havn::cli
