@@ -17,8 +17,8 @@ void Broker::on_topology_complete() {
     vhost_->on_topology_complete();
 }
 bool Broker::on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset,
-                         const Message::Parts& message) {
-    return vhost_->on_delivery(queue, delivery, offset, message);
+                         const Message::Parts& message, const History& history) {
+    return vhost_->on_delivery(queue, delivery, offset, message, history);
 }
 
 void Broker::apply(const Config& config) {

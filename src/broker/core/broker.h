@@ -65,8 +65,8 @@ class Broker final : public RecoverySink {
     // Recovery, before the first apply().
     void on_topology(std::string_view key, std::string_view value) override;
     void on_topology_complete() override;
-    bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset,
-                     const Message::Parts& message) override;
+    bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message,
+                     const History& history) override;
 
     // Declares the queues that have a policy and puts the policies in force; never deletes. Limits reach new
     // sessions, users and policies all.

@@ -27,19 +27,26 @@ namespace havn::broker::testing {
 
 class MemoryJournal : public Journal {
   public:
-    Placement append(const Message& message, std::span<const QueueId> queues) override {
+    Placement append(const Message& message, std::span<const QueueId> queues,
+                     WallMilliseconds published) override {
         const auto offset = static_cast<std::uint32_t>(records_.size());
         const auto first = static_cast<std::uint32_t>(deliveries_.size());
         records_.push_back({std::string(message.exchange()), std::string(message.routing_key()),
                             std::string(message.properties()), std::string(message.body())});
-        for (const QueueId queue : queues) deliveries_.push_back({queue, offset, true});
+        for (const QueueId queue : queues) deliveries_.push_back({queue, offset, true, {published, 0}});
         position_ += message.bytes();
         return {{1, first}, offset};
     }
-    void settle(DeliveryId delivery) override {
+    void settle(DeliveryId delivery, std::uint32_t body_bytes) override {
+        if (records_.at(deliveries_.at(delivery.ordinal).offset).body.size() != body_bytes) {
+            throw std::logic_error("settled with another size");
+        }
         if (!deliveries_.at(delivery.ordinal).open) throw std::logic_error("settled twice");
         deliveries_[delivery.ordinal].open = false;
         position_ += 12;
+    }
+    void note_attempts(DeliveryId delivery, std::uint32_t attempts) override {
+        deliveries_.at(delivery.ordinal).history.attempts = attempts;
     }
     void put(std::string_view key, std::string_view value) override {
         topology_[std::string(key)] = value;
@@ -66,7 +73,8 @@ class MemoryJournal : public Journal {
             if (!delivery.open) continue;
             const Record& record = records_[delivery.offset];
             delivery.open = sink.on_delivery(delivery.queue, {1, i}, delivery.offset,
-                                             {record.exchange, record.key, record.properties, record.body});
+                                             {record.exchange, record.key, record.properties, record.body},
+                                             delivery.history);
         }
     }
     std::size_t open_deliveries() const {
@@ -86,6 +94,7 @@ class MemoryJournal : public Journal {
         QueueId queue;
         std::uint32_t offset;
         bool open;
+        History history;
     };
     std::vector<Record> records_;
     std::vector<Delivery> deliveries_;

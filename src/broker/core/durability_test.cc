@@ -117,6 +117,47 @@ TEST(AfterARestart, ExpiryIsDueAgain) {
     EXPECT_FALSE(world.has_queue("unused"));
 }
 
+TEST(AfterARestart, TheTimeAMessageHasWaitedCounts) {
+    World world;
+    {
+        Client client(world);
+        TableWriter ttl;
+        client.declare("q", ttl.integer("x-message-ttl", 10'000).table());
+        client.declare("plain");
+        client.publish("", "q", "old", persistent());
+        client.publish("", "plain", "old", expiring("10000"));
+        world.advance(milliseconds(7'000));
+        client.publish("", "q", "new", persistent());
+    }
+    world.now += milliseconds(2'000);  // while it is down
+    world.restart();
+    EXPECT_EQ(world.broker->next_deadline(), world.now + milliseconds(1'000));
+    world.advance(milliseconds(1'000));
+    EXPECT_EQ(world.stats("plain").ready, 0u);
+    EXPECT_EQ(world.stats("q").ready, 1u);
+    world.now += milliseconds(3'600'000);
+    world.restart();
+    EXPECT_EQ(world.stats("q").ready, 0u) << "expired while it was down";
+}
+
+TEST(AfterARestart, FailedAttemptsAreRemembered) {
+    Config config;
+    config.queues.push_back({.name = "q", .message_ttl = {}, .max_attempts = 3});
+    World world(config);
+    {
+        Client client(world);
+        client.publish("", "q", "poison", persistent());
+    }
+    for (int attempt = 1; attempt <= 3; ++attempt) {
+        {
+            Client client(world);
+            client.nack(client.get("q")->tag, true);
+        }
+        EXPECT_EQ(world.stats("q.failed").ready, attempt == 3 ? 1u : 0u) << attempt;
+        world.restart();
+    }
+}
+
 TEST(AQueueDeclaredAnew, HasNothingOfItsNamesake) {
     World world;
     {

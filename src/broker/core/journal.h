@@ -18,16 +18,23 @@ class Journal {
   public:
     virtual ~Journal() = default;
 
-    // A persistent message that was routed to `queues` (at least one). Delivery i of the message, the one in
-    // queues[i], gets ordinal first.ordinal + i. `offset` finds the record again for read().
+    // A persistent message that was routed to `queues` (at least one) at that time. Delivery i of the
+    // message, the one in queues[i], gets ordinal first.ordinal + i. `offset` finds the record again for
+    // read(). The journal may move a record later on: id and offset stay valid all the same.
     struct Placement {
         DeliveryId first;
         std::uint32_t offset = 0;  // within the segment, bytes
     };
-    virtual Placement append(const Message& message, std::span<const QueueId> queues) = 0;
+    virtual Placement append(const Message& message, std::span<const QueueId> queues,
+                             WallMilliseconds published) = 0;
 
-    // That delivery is over: acknowledged, expired, purged, dead-lettered, or its queue deleted.
-    virtual void settle(DeliveryId delivery) = 0;
+    // That delivery is over: acknowledged, expired, purged, dead-lettered, or its queue deleted. `body_bytes`
+    // is the size of its message's body.
+    virtual void settle(DeliveryId delivery, std::uint32_t body_bytes) = 0;
+
+    // So many attempts to deliver it have failed by now. Best effort: nobody waits for the disk on its
+    // account, and what a crash forgets is one attempt more.
+    virtual void note_attempts(DeliveryId delivery, std::uint32_t attempts) = 0;
 
     virtual void put(std::string_view key, std::string_view value) = 0;  // topology: add or replace
     virtual void erase(std::string_view key) = 0;
@@ -42,7 +49,14 @@ class Journal {
     virtual Result<MessagePtr> read(DeliveryId delivery, std::uint32_t offset) = 0;
 };
 
-// What recovery tells, in this order: every topology pair, then every unsettled delivery as once published.
+// What the journal knows of a delivery beside its message.
+struct History {
+    WallMilliseconds published = 0;  // 0: not known
+    std::uint32_t attempts = 0;      // failed ones
+};
+
+// What recovery tells, in this order: every topology pair, then every unsettled delivery, in the order in
+// which they were published.
 class RecoverySink {
   public:
     virtual ~RecoverySink() = default;
@@ -50,7 +64,7 @@ class RecoverySink {
     virtual void on_topology_complete() = 0;
     // A queue the topology no longer knows: return false, and the log settles the delivery.
     virtual bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset,
-                             const Message::Parts& message) = 0;
+                             const Message::Parts& message, const History& history) = 0;
 };
 
 }  // namespace havn::broker

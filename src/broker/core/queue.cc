@@ -59,8 +59,11 @@ void Queue::push(Entry entry, std::optional<Milliseconds> message_ttl) {
     if (limited || (!consumers_.empty() && !starved_)) vhost_.schedule(*this);
 }
 
-void Queue::recover(Entry entry) {
-    if (message_ttl_) entry.expires = std::min<Milliseconds>(entry.expires, vhost_.now() + *message_ttl_);
+void Queue::recover(Entry entry, Milliseconds age) {
+    if (message_ttl_) {
+        const Milliseconds expires = vhost_.now() + *message_ttl_ - age;
+        entry.expires = std::clamp<Milliseconds>(expires, 0, entry.expires);
+    }
     entry.redelivered = 1;  // perhaps; nobody knows any more
     if (entry.expires != never) vhost_.schedule(*this);
     ready_.push(std::move(entry));
@@ -113,6 +116,8 @@ void Queue::give_back(LanePlace place, Entry entry, Return how) {
     if (deleted) return settle(entry);
     if (how == Return::failed) {
         if (entry.failures < 4095) ++entry.failures;
+        const bool counted = max_attempts_ != 0 || backoff_min_ > 0;
+        if (counted && entry.id.stored()) vhost_.journal.note_attempts(entry.id, entry.failures);
         if (max_attempts_ != 0 && entry.failures >= max_attempts_) {
             return fail(place, std::move(entry));
         }

@@ -51,7 +51,7 @@ class Queue {
     // Messages.
     bool accepts_another();  // false: at its limit and told to refuse
     void push(Entry entry, std::optional<Milliseconds> message_ttl);
-    void recover(Entry entry);  // as found in the log
+    void recover(Entry entry, Milliseconds age);  // as found in the log, published so long ago
     std::optional<Entry> get(LanePlace& place, bool no_ack);
     void acknowledge(Entry& entry);
     void give_back(LanePlace place, Entry entry, Return how);

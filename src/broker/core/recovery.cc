@@ -42,9 +42,16 @@ void Vhost::recover_binding(const topology::BindingRecord& record) {
     insert_binding(*source, record.identity, queue, exchange, record.routing_key, {record.arguments});
 }
 
-bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, const Message::Parts& parts) {
+// How long it has been waiting. A clock that was set back does not make a message older or younger than new.
+static Milliseconds age_of(const History& history, WallMilliseconds now) {
+    return history.published == 0 ? 0 : std::max<Milliseconds>(0, now - history.published);
+}
+
+bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, const Message::Parts& parts,
+                        const History& history) {
     const auto found = by_id_.find(static_cast<std::uint32_t>(id));
     if (found == by_id_.end()) return false;
+    const Milliseconds age = age_of(history, wall_milliseconds());
     Entry entry;
     entry.id = delivery;
     entry.offset = offset;
@@ -53,11 +60,12 @@ bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, c
         entry.priority = properties->priority;
         const auto ttl = parse_expiration(properties->expiration);
         if (properties->has(amqp::Properties::has_expiration) && ttl)
-            entry.expires = std::min(never, now_ + *ttl);
+            entry.expires = std::clamp<Milliseconds>(now_ + *ttl - age, 0, never);
     }
+    entry.failures = std::min(history.attempts, 4095u);
     const std::size_t size = parts.body.size() + parts.properties.size();
     if (content_bytes + size < config.memory_bytes_for_content) hold(entry, MessagePtr::make(parts));
-    found->second->recover(std::move(entry));
+    found->second->recover(std::move(entry), age);
     return true;
 }
 

@@ -22,6 +22,8 @@ struct DeliveryId {
     auto operator<=>(const DeliveryId&) const = default;
 };
 
+using WallMilliseconds = std::int64_t;  // since 1970
+
 // How far the log has been written, in bytes since the process began. A confirm waits for the log's durable
 // position to reach the value `Journal::position()` had after the append.
 using LogPosition = std::uint64_t;
@@ -35,6 +37,7 @@ class Message {
         std::string_view exchange, routing_key, properties, body;
     };
 
+    Parts parts() const { return {exchange(), routing_key(), properties(), body()}; }
     std::string_view exchange() const { return {data(), exchange_size_}; }
     std::string_view routing_key() const { return {data() + exchange_size_, routing_key_size_}; }
     std::string_view properties() const {

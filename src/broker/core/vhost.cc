@@ -187,7 +187,7 @@ bool Vhost::enqueue(const Publication& publication, std::span<Queue* const> queu
         for (const Queue* queue : queues) {
             if (queue->stored()) stored_in_.push_back(queue->id());
         }
-        if (!stored_in_.empty()) placement = journal.append(*message, stored_in_);
+        if (!stored_in_.empty()) placement = journal.append(*message, stored_in_, wall_milliseconds());
     }
     for (Queue* queue : queues) {
         Entry entry;
@@ -218,7 +218,7 @@ Result<MessagePtr> Vhost::content(const Entry& entry) {
 }
 
 void Vhost::settle(Entry& entry) {
-    if (entry.id.stored()) journal.settle(entry.id);
+    if (entry.id.stored()) journal.settle(entry.id, entry.size);
     if (entry.message) {
         content_bytes -= entry.message->bytes();
         entry.message = {};

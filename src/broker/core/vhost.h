@@ -49,6 +49,9 @@ class Vhost {
     // Time, as of the call from outside that is being served.
     Milliseconds now() const { return now_; }
     WallTime wall() const { return WallTime(wall_offset_ + milliseconds(now_)); }
+    WallMilliseconds wall_milliseconds() const {
+        return std::chrono::floor<milliseconds>(wall().time_since_epoch()).count();
+    }
     void set_now(Time now);
     void set_clock(Time now, WallTime wall);
 
@@ -81,7 +84,8 @@ class Vhost {
     // Start and configuration.
     void on_topology(std::string_view key, std::string_view value);
     void on_topology_complete();
-    bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message);
+    bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message,
+                     const History& history);
     void apply(const Config& config);
     void declare_policy_queue(const std::string& name);  // durable, without arguments; no-op when it is there
 

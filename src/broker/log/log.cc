@@ -16,7 +16,8 @@ Log::Log(std::unique_ptr<Storage> storage, Options options)
     : storage_(std::move(storage)),
       options_(std::move(options)),
       files_(*storage_, options_.segment_bytes, options_.prepare_spares),
-      writer_(files_, options_.written) {
+      writer_(files_, options_.written),
+      reader_(*storage_) {
     if (!options_.salt) options_.salt = [] { return std::random_device{}(); };
 }
 
@@ -31,7 +32,8 @@ Result<> Log::recover(RecoverySink& sink) {
     topology_ = recovery.topology();
     for (const auto& [key, value] : topology_) sink.on_topology(key, value);
     sink.on_topology_complete();
-    recovery.deliver(sink, early_settles_);
+    std::vector<Recovery::Orphan> orphans;
+    if (Result<> delivered = recovery.deliver(sink, orphans); !delivered) return delivered;
     if (Result<> cut = recovery.cut_tail(); !cut) return cut;
     spoilt_bytes_ = recovery.spoilt_bytes();
     segments_ = std::move(recovery.segments());
@@ -41,7 +43,8 @@ Result<> Log::recover(RecoverySink& sink) {
     if (recovery.last_number() == UINT32_MAX)
         return fail(Error::Kind::corrupt, "the log's segment numbers are used up");
     begin_segment(recovery.last_number() + 1);
-    for (const DeliveryId delivery : early_settles_) settle(delivery);
+    for (const Settle& early : early_settles_) settle(early.delivery, early.body_bytes);
+    for (const Recovery::Orphan& orphan : orphans) settle(orphan.delivery, orphan.body_bytes);
     early_settles_ = {};
 
     waited_for_ = position_;
@@ -99,6 +102,7 @@ void Log::roll() {
     advance(bare_bytes);
     current_->sealed = true;
     current_->end = offset_;
+    current_->sealed_at = ticks_;
     if (current_->live == 0) removable_.push_back(current_);
     begin_segment(current_->name.number + 1);
 }
@@ -111,26 +115,36 @@ void Log::make_room(std::uint64_t bytes) {
     if (offset_ + bytes + bare_bytes > limit_ && offset_ > records_begin_) roll();
 }
 
-Journal::Placement Log::append(const Message& message, std::span<const QueueId> queues) {
+Journal::Placement Log::append(const Message& message, std::span<const QueueId> queues,
+                               WallMilliseconds published) {
     HAVN_ASSERT(!queues.empty(), "a message in no queue is not stored");
-    const std::uint64_t bytes = message_bytes(message, queues.size());
+    const Message::Parts parts = message.parts();
+    const std::uint64_t bytes = message_bytes(parts, queues.size());
     make_room(bytes);
     const Placement placement{{current_->name.number, current_->deliveries}, offset_};
-    add_message(filling_.bytes, here(), current_->deliveries, queues, message);
+    add_message(filling_.bytes, here(), current_->deliveries, queues, parts, published);
     advance(bytes);
-    current_->deliveries += static_cast<std::uint32_t>(queues.size());
-    current_->live += static_cast<std::uint32_t>(queues.size());
+    current_->add_deliveries(queues.size(), parts.body.size());
     return placement;
 }
 
-void Log::settle(DeliveryId delivery) {
-    if (!current_) return early_settles_.push_back(delivery);
-    Segment* segment =
-        current_ && delivery.segment == current_->name.number ? current_ : find(delivery.segment);
-    if (!segment || delivery.ordinal >= segment->deliveries || !segment->set_settled(delivery.ordinal))
-        return;
+void Log::settle(DeliveryId named, std::uint32_t body_bytes) {
+    if (!current_) return early_settles_.push_back({named, body_bytes});
+    const DeliveryId delivery = forwarding_.take(named);
+    Segment* segment = delivery.segment == current_->name.number ? current_ : find(delivery.segment);
+    if (!segment || delivery.ordinal >= segment->deliveries) return;
+    if (!segment->settle(delivery.ordinal, body_bytes)) return;
     pending_settles_.push_back(delivery);
-    if (--segment->live == 0 && segment->sealed) removable_.push_back(segment);
+    if (segment->live == 0 && segment->sealed) removable_.push_back(segment);
+}
+
+void Log::note_attempts(DeliveryId named, std::uint32_t attempts) {
+    const DeliveryId delivery = forwarding_.find({named, 0}).first;
+    Segment* segment = find(delivery.segment);
+    if (!segment || delivery.ordinal >= segment->deliveries || segment->is_settled(delivery.ordinal)) return;
+    std::uint16_t& known = segment->attempts[delivery.ordinal];
+    known = static_cast<std::uint16_t>(std::min(attempts, 0xFFFFu));
+    pending_attempts_.push_back(delivery);
 }
 
 void Log::put(std::string_view key, std::string_view value) {
@@ -174,6 +188,26 @@ void Log::emit_settles() {
     }
 }
 
+// Attempts that failed: of what was settled since, nobody will ask.
+void Log::emit_attempts() {
+    attempts_.clear();
+    for (const DeliveryId& delivery : pending_attempts_) {
+        const Segment* segment = find(delivery.segment);
+        if (!segment) continue;
+        const auto known = segment->attempts.find(delivery.ordinal);
+        if (known != segment->attempts.end()) attempts_.push_back({delivery, known->second});
+    }
+    pending_attempts_.clear();
+    for (std::size_t at = 0; at < attempts_.size(); at += runs_per_record) {
+        const std::span<const AttemptsOf> part =
+            std::span(attempts_).subspan(at, std::min(runs_per_record, attempts_.size() - at));
+        make_room(attempts_bytes(part.size()));
+        for (const AttemptsOf& of : part) current_->note_settles_of(of.delivery.segment);
+        add_attempts(filling_.bytes, here(), part);
+        advance(attempts_bytes(part.size()));
+    }
+}
+
 // Tells recovery what had been synced, so that it can tell a spoilt record from a torn tail.
 void Log::emit_mark() {
     if (synced_segment_.number != current_->name.number || synced_offset_ <= marked_offset_) return;
@@ -194,7 +228,9 @@ bool Log::outlives(const Segment& leaving, std::uint32_t settled) const {
 std::uint64_t Log::bytes_to_carry(const Segment& leaving) const {
     std::uint64_t bytes = 0;
     for (const std::uint32_t number : leaving.holds_settles_of) {
-        if (outlives(leaving, number)) bytes += settled_set_bytes(find(number)->settled);
+        if (!outlives(leaving, number)) continue;
+        const Segment& of = *find(number);
+        bytes += settled_set_bytes(of.settled) + attempts_bytes(of.attempts.size());
     }
     return bytes;
 }
@@ -209,7 +245,11 @@ void Log::carry_settles_of(const Segment& leaving) {
         current_->note_settles_of(number);
         add_settled_set(filling_.bytes, here(), number, settled);
         advance(settled_set_bytes(settled));
+        for (const auto& [ordinal, attempts] : find(number)->attempts) {
+            pending_attempts_.push_back({number, ordinal});
+        }
     }
+    emit_attempts();
 }
 
 // A segment goes if that costs less than a quarter of what it gives back; else it waits until another one has
@@ -234,7 +274,10 @@ void Log::flush(LogPosition waited_for) {
 }
 
 void Log::flush_all() {
+    ++ticks_;
+    if (!rewriting_) rewriting_ = choose_garbage();
     emit_settles();
+    emit_attempts();
     if (writer_.busy() || durable_ < position_) return flush(position_);
     if (offset_ == idle_mark_end_) return;
     emit_mark();  // nothing moves: what is synced may as well be provable
@@ -245,9 +288,11 @@ void Log::flush_all() {
 void Log::hand_over() {
     if (failure_) return;
     emit_settles();
+    emit_attempts();
+    if (rewriting_ && !closing_) rewrite_some();
     order_removals();
     const bool wanted = waited_for_ > durable_ || !filling_.removals.empty();
-    if (filling_.empty() && !wanted) return;
+    if (filling_.empty() && !wanted && !rewriting_) return;
     if (wanted) emit_mark();
     filling_.sync = wanted;
     filling_.end = position_;
@@ -277,19 +322,22 @@ void Log::completed() {
     }
     note_synced();
     for (const SegmentName& gone : writing_.removals) {
-        std::erase_if(readers_, [&](const Reader& reader) { return reader.segment == gone.number; });
+        reader_.forget(gone.number);
         std::erase_if(segments_, [&](const auto& segment) { return segment->name.number == gone.number; });
     }
     if (!writing_.removals.empty()) {
         removable_.insert(removable_.end(), kept_back_.begin(), kept_back_.end());
         kept_back_.clear();
+        if (!rewriting_) rewriting_ = choose_garbage();
     }
     writing_.bytes.clear(buffer_kept_bytes);
     writing_.chunks.clear();
     writing_.removals.clear();
     // The first segment is begun without waiting for zeroed blocks; it is left as soon as there are some.
-    if (!writer_.prepared() && files_.spare_ready()) make_room(limit_);
-    if (!filling_.empty() || !removable_.empty() || waited_for_ > durable_) hand_over();
+    const bool used = offset_ > records_begin_;
+    if (used && !writer_.prepared() && files_.spare_ready()) make_room(limit_);
+    const bool rewriting = rewriting_ && !closing_;
+    if (!filling_.empty() || !removable_.empty() || waited_for_ > durable_ || rewriting) hand_over();
 }
 
 bool Log::behind() const {
@@ -309,10 +357,13 @@ void Log::drain() {
 
 void Log::close() {
     if (!current_) return;
+    closing_ = true;
+    rewriting_ = nullptr;
     for (const bool mark : {false, true}) {  // the second round marks what the first has synced
         drain();
         if (failure_ || writer_.stalled()) break;
         emit_settles();
+        emit_attempts();
         if (mark) emit_mark();
         flush(position_);
     }
@@ -327,7 +378,14 @@ void Log::write_submitted() {
 }
 
 Log::Stats Log::stats() const {
-    return {segments_.size(), syncs_, position_, spoilt_bytes_, read_failures_, read_failure_};
+    Stats stats{segments_.size(), syncs_,        position_, spoilt_bytes_,
+                read_failures_,   read_failure_, moved_,    moved_bytes_};
+    for (const std::unique_ptr<Segment>& segment : segments_) {
+        if (!segment->sealed) continue;
+        stats.log_bytes += segment->end;
+        stats.live_bytes += segment->live_bytes();
+    }
+    return stats;
 }
 
 }  // namespace havn::broker

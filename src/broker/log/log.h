@@ -20,9 +20,11 @@
 #include <vector>
 
 #include "broker/core/journal.h"
+#include "broker/log/forwarding.h"
 #include "broker/log/recovery.h"
 #include "broker/log/segment.h"
 #include "broker/log/segment_files.h"
+#include "broker/log/segment_reader.h"
 #include "broker/log/storage.h"
 #include "broker/log/writer.h"
 
@@ -35,9 +37,10 @@ class Log final : public Journal {
     struct Options {
         std::uint64_t segment_bytes = 64u << 20;  // a larger record gets a larger segment
         bool prepare_spares = true;
-        bool threaded = true;                 // false: write_submitted() does the writer's work
-        std::function<void()> written;        // from the writer's thread: call completed() on the loop's
-        std::function<std::uint32_t()> salt;  // a fresh random number each time; empty: the system's
+        std::uint32_t rewrite_after_ticks = 2;  // of flush_all(), after a segment was sealed
+        bool threaded = true;                   // false: write_submitted() does the writer's work
+        std::function<void()> written;          // from the writer's thread: call completed() on the loop's
+        std::function<std::uint32_t()> salt;    // a fresh random number each time; empty: the system's
     };
     Log(std::unique_ptr<Storage> storage, Options options);
     ~Log() override;
@@ -45,8 +48,10 @@ class Log final : public Journal {
     // Hands out what the log holds, then begins a new segment. Once, before anything else.
     Result<> recover(RecoverySink& sink);
 
-    Placement append(const Message& message, std::span<const QueueId> queues) override;
-    void settle(DeliveryId delivery) override;
+    Placement append(const Message& message, std::span<const QueueId> queues,
+                     WallMilliseconds published) override;
+    void settle(DeliveryId delivery, std::uint32_t body_bytes) override;
+    void note_attempts(DeliveryId delivery, std::uint32_t attempts) override;
     void put(std::string_view key, std::string_view value) override;
     void erase(std::string_view key) override;
     LogPosition position() const override { return position_; }
@@ -68,8 +73,11 @@ class Log final : public Journal {
     struct Stats {
         std::size_t segments = 0;
         std::uint64_t syncs = 0, bytes = 0, spoilt_bytes = 0;
-        std::uint64_t read_failures = 0;  // messages that could not be read back for the moment
-        std::string read_failure;         // why the latest read failed; empty: it did not
+        std::uint64_t read_failures = 0;           // messages that could not be read back for the moment
+        std::string read_failure;                  // why the latest read failed; empty: it did not
+        std::uint64_t moved = 0, moved_bytes = 0;  // messages rewritten so that their segment could go
+        std::uint64_t log_bytes = 0,
+                      live_bytes = 0;  // of all sealed segments, and what is still needed, about
     };
     Stats stats() const;
 
@@ -93,9 +101,14 @@ class Log final : public Journal {
     void note_synced();
     Segment* find(std::uint32_t number) const;
     std::string_view find_in_batch(const Batch& batch, std::uint32_t segment, std::uint32_t offset) const;
-    Result<std::string_view> read_bytes(const SegmentName& name, std::uint32_t offset, std::size_t size);
-    Result<File*> reader(const SegmentName& name);
     Result<std::string_view> find_record(const Segment& segment, std::uint32_t offset);
+    void emit_attempts();
+    void carry_attempts_of(const Segment& segment);
+    bool worth_rewriting(const Segment& segment) const;
+    Segment* choose_garbage() const;
+    void rewrite_some();
+    std::uint32_t rewrite_record(Segment& from, std::uint32_t offset);
+    void move(Segment& from, const MessageRecord& message);
 
     std::unique_ptr<Storage> storage_;
     Options options_;
@@ -110,8 +123,13 @@ class Log final : public Journal {
     std::uint64_t limit_ = 0;          // beyond it, the next segment
 
     Batch filling_, writing_;
-    std::vector<DeliveryId> pending_settles_;
-    std::vector<DeliveryId> early_settles_;  // asked for while the log was still being recovered
+    std::vector<DeliveryId> pending_settles_, pending_attempts_;
+    struct Settle {
+        DeliveryId delivery;
+        std::uint32_t body_bytes = 0;
+    };
+    std::vector<Settle> early_settles_;  // asked for while the log was still being recovered
+    std::vector<AttemptsOf> attempts_;
     std::vector<Run> runs_;
     std::vector<Segment*> removable_;  // sealed, and nothing live
     std::vector<Segment*> kept_back_;  // of these, those whose settles are too many to write again
@@ -123,14 +141,18 @@ class Log final : public Journal {
     std::optional<Error> failure_;
     std::uint64_t syncs_ = 0, spoilt_bytes_ = 0;
 
-    struct Reader {
-        std::uint32_t segment = 0;
-        std::unique_ptr<File> file;
-    };
-    std::vector<Reader> readers_;  // a few open files, the latest used first
-    ByteBuffer read_buffer_;
+    SegmentReader reader_;
     std::uint64_t read_failures_ = 0;
     std::string read_failure_;
+
+    // Rewriting: see log_rewrite.cc.
+    Forwarding forwarding_;
+    Segment* rewriting_ = nullptr;
+    std::uint32_t rewritten_to_ = 0;  // within it
+    std::vector<MovedDelivery> moving_;
+    std::uint64_t ticks_ = 0;  // of flush_all()
+    std::uint64_t moved_ = 0, moved_bytes_ = 0;
+    bool closing_ = false;
 };
 
 }  // namespace havn::broker

@@ -8,7 +8,8 @@
 #include <filesystem>
 #include <mutex>
 
-#include "broker/log/log_testing.h"
+#include "base/crc32c.h"
+#include "broker/log/log_fixture.h"
 
 namespace havn::broker {
 namespace {
@@ -17,26 +18,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 using testing::UnorderedElementsAre;
-
-struct LogTest : testing::Test, LogOnLossyDisk {
-    LogTest() { EXPECT_TRUE(open()); }
-
-    // Publishes until a new segment is begun; what stands in it is not looked at.
-    std::uint32_t fill_segment(std::vector<DeliveryId>& ids) {
-        const std::uint32_t segment = publish_into(ids);
-        while (publish_into(ids) == segment) {
-        }
-        return segment;
-    }
-    std::uint32_t publish_into(std::vector<DeliveryId>& ids) {
-        ids.push_back(publish("message " + std::to_string(ids.size())));
-        return ids.back().segment;
-    }
-    // Where a text stands in a segment's file.
-    std::size_t find_text(std::uint32_t segment, std::string_view text) {
-        return bytes_of(segment).find(text);
-    }
-};
 
 TEST_F(LogTest, an_empty_folder_is_an_empty_log) {
     EXPECT_TRUE(recovered.topology_complete);
@@ -47,7 +28,8 @@ TEST_F(LogTest, an_empty_folder_is_an_empty_log) {
 
 TEST_F(LogTest, messages_come_back_in_order_with_everything_they_had) {
     const QueueId both[] = {QueueId{3}, QueueId{9}};
-    const Journal::Placement placed = log->append(*MessagePtr::make({"ex", "key", "props", "one"}), both);
+    const Journal::Placement placed =
+        log->append(*MessagePtr::make({"ex", "key", "props", "one"}), both, published);
     publish("two", 3);
     sync();
     reopen();
@@ -66,9 +48,9 @@ TEST_F(LogTest, what_is_settled_does_not_come_back) {
     const DeliveryId one = publish("one");
     publish("two");
     const DeliveryId three = publish("three");
-    log->settle(three);
-    log->settle(one);
-    log->settle(one);  // twice is once
+    settle(three);
+    settle(one);
+    settle(one);  // twice is once
     sync();
     reopen();
     EXPECT_THAT(recovered.bodies(), ElementsAre("two"));
@@ -136,7 +118,7 @@ TEST_F(LogTest, the_topology_outlives_the_segment_it_was_written_to) {
     log->put("queue/a", "1");
     std::vector<DeliveryId> ids;
     const std::uint32_t first = fill_segment(ids);
-    for (const DeliveryId id : ids) log->settle(id);
+    for (const DeliveryId id : ids) settle(id);
     sync();
     EXPECT_FALSE(has_segment(first));
     reopen();
@@ -148,7 +130,7 @@ TEST_F(LogTest, a_segment_goes_once_all_its_deliveries_are_settled) {
     for (int i = 0; i < 5; ++i) fill_segment(ids);
     sync();
     EXPECT_EQ(segments(), 6u);
-    for (const DeliveryId id : ids) log->settle(id);
+    for (const DeliveryId id : ids) settle(id);
     sync();
     EXPECT_EQ(segments(), 1u);
     reopen();
@@ -161,12 +143,12 @@ TEST_F(LogTest, a_segment_in_the_middle_goes_and_the_settles_it_held_stay) {
     const DeliveryId kept = first.front();
     for (const DeliveryId id :
          first) {  // settled, but for one; the records of that stand in the next segment
-        if (id != kept && id.segment == one) log->settle(id);
+        if (id != kept && id.segment == one) settle(id);
     }
     sync();
     const std::uint32_t two = fill_segment(second);
-    for (const DeliveryId id : first) log->settle(id == kept ? DeliveryId{} : id);
-    for (const DeliveryId id : second) log->settle(id);
+    for (const DeliveryId id : first) settle(id == kept ? DeliveryId{} : id);
+    for (const DeliveryId id : second) settle(id);
     sync();
     EXPECT_TRUE(has_segment(one));
     EXPECT_FALSE(has_segment(two));
@@ -234,7 +216,7 @@ TEST_F(LogTest, a_spoilt_length_does_not_lose_what_follows) {
     std::vector<DeliveryId> ids;
     const std::uint32_t segment = fill_segment(ids);
     sync();
-    const std::size_t header = find_text(segment, "message 3") - 8 - 4 - 20 - record_header_bytes;
+    const std::size_t header = find_text(segment, "message 3") - 8 - 4 - 28 - record_header_bytes;
     bytes_of(segment)[header + 1] ^= 0x7F;
     reopen();
     EXPECT_EQ(recovered.deliveries.size(), ids.size() - 1);
@@ -265,8 +247,9 @@ TEST_F(LogTest, a_spoilt_file_header_loses_nothing) {
 TEST_F(LogTest, a_message_is_read_back_from_memory_and_from_disk) {
     const QueueId queue[] = {QueueId{1}};
     const std::string large(9000, 'l');
-    const Journal::Placement small = log->append(*MessagePtr::make({"e", "k", "p", "small"}), queue);
-    const Journal::Placement big = log->append(*MessagePtr::make({"e", "k", "p", large}), queue);
+    const Journal::Placement small =
+        log->append(*MessagePtr::make({"e", "k", "p", "small"}), queue, published);
+    const Journal::Placement big = log->append(*MessagePtr::make({"e", "k", "p", large}), queue, published);
     for (const char* where : {"growing batch", "batch being written", "disk"}) {
         ASSERT_TRUE(log->read(small.first, small.offset)) << where;
         EXPECT_EQ(log->read(small.first, small.offset).value()->body(), "small") << where;
@@ -277,7 +260,8 @@ TEST_F(LogTest, a_message_is_read_back_from_memory_and_from_disk) {
 
 TEST_F(LogTest, a_record_spoilt_since_is_not_read) {
     const QueueId queue[] = {QueueId{1}};
-    const Journal::Placement placed = log->append(*MessagePtr::make({"e", "k", "p", "spoil me"}), queue);
+    const Journal::Placement placed =
+        log->append(*MessagePtr::make({"e", "k", "p", "spoil me"}), queue, published);
     sync();
     bytes_of(1)[find_text(1, "spoil me")] ^= 1;
     const Result<MessagePtr> read = log->read(placed.first, placed.offset);
@@ -287,18 +271,20 @@ TEST_F(LogTest, a_record_spoilt_since_is_not_read) {
 
 TEST_F(LogTest, a_segment_that_cannot_be_opened_for_a_moment_says_nothing_about_its_messages) {
     const QueueId queue[] = {QueueId{1}};
-    const Journal::Placement placed = log->append(*MessagePtr::make({"e", "k", "p", "kept"}), queue);
+    const Journal::Placement placed =
+        log->append(*MessagePtr::make({"e", "k", "p", "kept"}), queue, published);
     sync();
     for (int* failures : {&disk.opens_fail, &disk.reads_fail}) {
+        reopen();
         *failures = 1;
         const Result<MessagePtr> read = log->read(placed.first, placed.offset);
         ASSERT_FALSE(read);
         EXPECT_EQ(read.error().kind, Error::Kind::unavailable);
         EXPECT_EQ(log->stats().read_failure, "injected: Too many open files");
+        EXPECT_EQ(log->stats().read_failures, 1u);
         EXPECT_EQ(log->read(placed.first, placed.offset).value()->body(), "kept");
         EXPECT_EQ(log->stats().read_failure, "");
     }
-    EXPECT_EQ(log->stats().read_failures, 2u);
     reopen();
     EXPECT_THAT(recovered.bodies(), ElementsAre("kept"));
 }
@@ -337,7 +323,7 @@ TEST_F(LogTest, a_removed_segments_file_is_used_again_and_its_old_records_stay_d
     std::vector<DeliveryId> ids;
     for (int round = 0; round < 6; ++round) {
         fill_segment(ids);
-        for (const DeliveryId id : ids) log->settle(id);
+        for (const DeliveryId id : ids) settle(id);
         ids.clear();
         sync();
     }
@@ -346,6 +332,70 @@ TEST_F(LogTest, a_removed_segments_file_is_used_again_and_its_old_records_stay_d
     reopen();
     EXPECT_THAT(recovered.bodies(), ElementsAre("last"));
     EXPECT_EQ(log->stats().spoilt_bytes, 0u);
+}
+
+TEST_F(LogTest, publish_time_and_failed_attempts_come_back) {
+    const DeliveryId one = publish("one");
+    publish("two");
+    log->note_attempts(one, 1);
+    log->note_attempts(one, 2);
+    sync();
+    reopen();
+    ASSERT_THAT(recovered.bodies(), ElementsAre("one", "two"));
+    EXPECT_EQ(recovered.deliveries[0].history.published, published);
+    EXPECT_EQ(recovered.deliveries[0].history.attempts, 2u);
+    EXPECT_EQ(recovered.deliveries[1].history.attempts, 0u);
+    log->note_attempts(recovered.deliveries[1].id, 7);
+    sync();
+    reopen();
+    EXPECT_EQ(recovered.deliveries[0].history.attempts, 2u);
+    EXPECT_EQ(recovered.deliveries[1].history.attempts, 7u);
+}
+
+TEST_F(LogTest, attempts_outlive_the_segment_they_were_written_to) {
+    std::vector<DeliveryId> first, second;
+    const std::uint32_t one = fill_segment(first);
+    log->note_attempts(first.front(), 3);  // stands in the second segment
+    sync();
+    const std::uint32_t two = fill_segment(second);
+    for (const DeliveryId id : first) {
+        if (id.segment != one) settle(id);
+    }
+    for (const DeliveryId id : second) settle(id);
+    sync();
+    ASSERT_TRUE(has_segment(one));
+    ASSERT_FALSE(has_segment(two));
+    reopen();
+    EXPECT_EQ(recovered.deliveries.front().history.attempts, 3u);
+}
+
+TEST_F(LogTest, a_log_of_a_later_version_is_left_alone) {
+    publish("one");
+    sync();
+    log.reset();
+    std::string& header = bytes_of(1);
+    header[8] = 3;
+    const std::uint32_t checksum = crc32c(std::string_view(header).substr(0, 28));
+    std::memcpy(header.data() + 28, &checksum, 4);
+    const std::string before = header;
+    const Result<> opened = open();
+    ASSERT_FALSE(opened);
+    EXPECT_THAT(opened.error().message, testing::HasSubstr("version 3"));
+    EXPECT_EQ(bytes_of(1), before);
+}
+
+TEST_F(LogTest, a_segment_that_cannot_be_opened_at_start_is_not_taken_for_an_empty_one) {
+    publish("one");
+    sync();
+    log.reset();
+    for (int* failures : {&disk.opens_fail, &disk.reads_fail}) {
+        *failures = 1000;
+        EXPECT_FALSE(open());
+        log.reset();
+        *failures = 0;
+    }
+    ASSERT_TRUE(open());
+    EXPECT_THAT(recovered.bodies(), ElementsAre("one"));
 }
 
 // The real file system and the writer's thread.
@@ -396,8 +446,8 @@ TEST_F(LogOnDisk, many_segments_written_by_the_thread_come_back_in_order) {
         for (int i = 0; i < count; ++i) {
             const QueueId queues[] = {QueueId{1}};
             const auto placed =
-                log->append(*MessagePtr::make({"", "k", "", std::to_string(i) + padding}), queues);
-            if (i % 2 == 1) log->settle(placed.first);
+                log->append(*MessagePtr::make({"", "k", "", std::to_string(i) + padding}), queues, 1);
+            if (i % 2 == 1) log->settle(placed.first, 300);
             if (i % 500 == 0) wait_until_durable(*log);
         }
         log->close();

@@ -18,6 +18,7 @@ struct Recovered final : RecoverySink {
         DeliveryId id;
         std::uint32_t offset = 0;
         std::string exchange, routing_key, properties, body;
+        History history;
     };
     std::map<std::string, std::string> topology;
     bool topology_complete = false;
@@ -26,13 +27,13 @@ struct Recovered final : RecoverySink {
 
     void on_topology(std::string_view key, std::string_view value) override { topology.emplace(key, value); }
     void on_topology_complete() override { topology_complete = true; }
-    bool on_delivery(QueueId queue, DeliveryId id, std::uint32_t offset,
-                     const Message::Parts& message) override {
+    bool on_delivery(QueueId queue, DeliveryId id, std::uint32_t offset, const Message::Parts& message,
+                     const History& history) override {
         const auto number = static_cast<std::uint32_t>(queue);
         if (unknown_queues.contains(number)) return false;
         deliveries.push_back({number, id, offset, std::string(message.exchange),
                               std::string(message.routing_key), std::string(message.properties),
-                              std::string(message.body)});
+                              std::string(message.body), history});
         return true;
     }
     std::vector<std::string> bodies() const {
@@ -47,6 +48,7 @@ struct LogOnLossyDisk {
     LossyDisk disk;
     std::uint64_t segment_bytes = 4096;
     std::uint32_t next_salt = 1;
+    std::uint32_t rewrite_after_ticks = 2;
     std::unique_ptr<Log> log;
     Recovered recovered;
 
@@ -55,6 +57,7 @@ struct LogOnLossyDisk {
         options.segment_bytes = segment_bytes;
         options.prepare_spares = false;
         options.threaded = false;
+        options.rewrite_after_ticks = rewrite_after_ticks;
         options.written = [] {};
         options.salt = [this] { return next_salt++; };
         recovered.topology.clear();
@@ -67,9 +70,14 @@ struct LogOnLossyDisk {
         log.reset();
         if (Result<> opened = open(); !opened) throw std::runtime_error(opened.error().text());
     }
-    DeliveryId publish(std::string_view body, std::uint32_t queue = 1) {
+    static constexpr WallMilliseconds published = 1'700'000'000'000;
+    Journal::Placement place(std::string_view body, std::uint32_t queue = 1) {
         const QueueId queues[] = {QueueId{queue}};
-        return log->append(*MessagePtr::make({"", "key", "props", body}), queues).first;
+        return log->append(*MessagePtr::make({"", "key", "props", body}), queues, published);
+    }
+    DeliveryId publish(std::string_view body, std::uint32_t queue = 1) { return place(body, queue).first; }
+    void settle(DeliveryId id, std::size_t body_bytes = 9) {
+        log->settle(id, static_cast<std::uint32_t>(body_bytes));
     }
     void sync() {  // until all is durable
         log->flush_all();

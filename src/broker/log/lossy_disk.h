@@ -137,6 +137,7 @@ class LossyFile final : public File {
     }
     Result<> truncate(std::uint64_t bytes) override { return change({true, bytes, {}}); }
     Result<std::uint64_t> size() const override { return inode_->now.size(); }
+    void will_need(std::uint64_t, std::uint64_t) const override {}
 
   private:
     Result<> change(LossyDisk::Inode::Change change) {

@@ -12,13 +12,25 @@ static_assert(std::endian::native == std::endian::little,
               "the log is little endian, and so must the host be");
 
 static constexpr std::string_view magic{"HAVNLOG\n", 8};
-static constexpr std::uint32_t version = 1;
-static constexpr std::size_t message_fixed_bytes = 20;
+static constexpr std::size_t message_1_fixed_bytes = 20;
+static constexpr std::size_t message_fixed_bytes = 28;
+static constexpr std::size_t moved_fixed_bytes = 40;
 
 static std::uint32_t load32(const char* from) {
     std::uint32_t value;
     std::memcpy(&value, from, 4);
     return value;
+}
+
+static std::uint64_t load64(const char* from) {
+    std::uint64_t value;
+    std::memcpy(&value, from, 8);
+    return value;
+}
+
+static char* store64(char* to, std::uint64_t value) {
+    std::memcpy(to, &value, 8);
+    return to + 8;
 }
 
 static char* store32(char* to, std::uint32_t value) {
@@ -78,41 +90,76 @@ static void end_record(char* payload, std::size_t size, Place place, RecordType 
 void add_file_header(ByteBuffer& out, std::uint32_t segment, std::uint32_t salt) {
     char* header = out.grow(file_header_bytes);
     char* at = store(header, magic);
-    at = store32(at, version);
+    at = store32(at, log_version);
     at = store32(at, segment);
     at = store32(at, salt);
     at = store32(store32(at, 0), 0);
     store32(at, crc32c({header, file_header_bytes - 4}));
 }
 
-bool check_file_header(std::string_view file, std::uint32_t segment, std::uint32_t salt) {
-    if (file.size() < file_header_bytes) return false;
+std::optional<std::uint32_t> check_file_header(std::string_view file, std::uint32_t segment,
+                                               std::uint32_t salt) {
+    if (file.size() < file_header_bytes || !file.starts_with(magic)) return std::nullopt;
     const char* at = file.data();
-    return file.starts_with(magic) && load32(at + 8) == version && load32(at + 12) == segment &&
-           load32(at + 16) == salt && load32(at + 28) == crc32c(file.substr(0, file_header_bytes - 4));
+    if (load32(at + 12) != segment || load32(at + 16) != salt) return std::nullopt;
+    if (load32(at + 28) != crc32c(file.substr(0, file_header_bytes - 4))) return std::nullopt;
+    return load32(at + 8);
 }
 
-static std::size_t message_payload(const Message& message, std::size_t queues) {
-    return message_fixed_bytes + queues * 4 + message.exchange().size() + message.routing_key().size() +
-           message.properties().size() + message.body().size();
+static std::size_t text_bytes(const Message::Parts& message) {
+    return message.exchange.size() + message.routing_key.size() + message.properties.size() +
+           message.body.size();
+}
+
+// What message and moved begin with.
+static char* store_fixed(char* at, std::uint32_t first_ordinal, std::size_t queues,
+                         const Message::Parts& message, WallMilliseconds published) {
+    at = store32(at, first_ordinal);
+    at = store32(at, static_cast<std::uint32_t>(queues));
+    at = store32(at, static_cast<std::uint32_t>(message.properties.size()));
+    at = store32(at, static_cast<std::uint32_t>(message.body.size()));
+    at = store32(at, static_cast<std::uint32_t>(message.exchange.size() | message.routing_key.size() << 8));
+    return store64(at, static_cast<std::uint64_t>(published));
+}
+
+static void store_text(char* at, const Message::Parts& message) {
+    at = store(at, message.exchange);
+    at = store(at, message.routing_key);
+    at = store(at, message.properties);
+    store(at, message.body);
 }
 
 void add_message(ByteBuffer& out, Place place, std::uint32_t first_ordinal, std::span<const QueueId> queues,
-                 const Message& message) {
-    const std::size_t size = message_payload(message, queues.size());
+                 const Message::Parts& message, WallMilliseconds published) {
+    const std::size_t size = message_fixed_bytes + queues.size() * 4 + text_bytes(message);
     char* payload = begin_record(out, size);
-    char* at = store32(payload, first_ordinal);
-    at = store32(at, static_cast<std::uint32_t>(queues.size()));
-    at = store32(at, static_cast<std::uint32_t>(message.properties().size()));
-    at = store32(at, static_cast<std::uint32_t>(message.body().size()));
-    at = store32(at,
-                 static_cast<std::uint32_t>(message.exchange().size() | message.routing_key().size() << 8));
+    char* at = store_fixed(payload, first_ordinal, queues.size(), message, published);
     for (const QueueId queue : queues) at = store32(at, static_cast<std::uint32_t>(queue));
-    at = store(at, message.exchange());
-    at = store(at, message.routing_key());
-    at = store(at, message.properties());
-    store(at, message.body());
+    store_text(at, message);
     end_record(payload, size, place, RecordType::message);
+}
+
+void add_moved(ByteBuffer& out, Place place, std::uint32_t first_ordinal, const Origin& origin,
+               std::span<const MovedDelivery> deliveries, const Message::Parts& message) {
+    const std::size_t size = moved_fixed_bytes + deliveries.size() * 12 + text_bytes(message);
+    char* payload = begin_record(out, size);
+    char* at = store_fixed(payload, first_ordinal, deliveries.size(), message, origin.published);
+    at = store32(store32(store32(at, origin.segment), origin.order.segment), origin.order.ordinal);
+    for (const MovedDelivery& delivery : deliveries) {
+        at = store32(at, static_cast<std::uint32_t>(delivery.queue));
+        at = store32(store32(at, delivery.ordinal), delivery.attempts);
+    }
+    store_text(at, message);
+    end_record(payload, size, place, RecordType::moved);
+}
+
+void add_attempts(ByteBuffer& out, Place place, std::span<const AttemptsOf> attempts) {
+    char* payload = begin_record(out, attempts.size() * 12);
+    char* at = payload;
+    for (const AttemptsOf& of : attempts) {
+        at = store32(store32(store32(at, of.delivery.segment), of.delivery.ordinal), of.attempts);
+    }
+    end_record(payload, attempts.size() * 12, place, RecordType::attempts);
 }
 
 void add_settle(ByteBuffer& out, Place place, std::span<const Run> runs) {
@@ -157,8 +204,14 @@ void add_bare(ByteBuffer& out, Place place, RecordType type) {
     add_record(out, place, type, {});
 }
 
-std::uint64_t message_bytes(const Message& message, std::size_t queues) {
-    return record_bytes(message_payload(message, queues));
+std::uint64_t message_bytes(const Message::Parts& message, std::size_t queues) {
+    return record_bytes(message_fixed_bytes + queues * 4 + text_bytes(message));
+}
+std::uint64_t moved_bytes(const Message::Parts& message, std::size_t queues) {
+    return record_bytes(moved_fixed_bytes + queues * 12 + text_bytes(message));
+}
+std::uint64_t attempts_bytes(std::size_t deliveries) {
+    return record_bytes(deliveries * 12);
 }
 std::uint64_t settle_bytes(std::size_t runs) {
     return record_bytes(runs * 12);
@@ -177,7 +230,7 @@ RecordCheck check_record(std::string_view bytes, Place place, Record& record) {
     if (bytes.size() < record_header_bytes) return RecordCheck::bad_header;
     const char* header = bytes.data();
     const std::uint32_t length = load32(header), type = load32(header + 4);
-    if (type < 1 || type > static_cast<std::uint32_t>(RecordType::seal)) return RecordCheck::bad_header;
+    if (type < 1 || type > static_cast<std::uint32_t>(RecordType::attempts)) return RecordCheck::bad_header;
     if (length > payload_bytes_max) return RecordCheck::bad_header;
     if (load32(header + 12) != header_checksum(header, place.salt, place.offset))
         return RecordCheck::bad_header;
@@ -189,25 +242,45 @@ RecordCheck check_record(std::string_view bytes, Place place, Record& record) {
     return load32(header + 8) == crc32c(record.payload) ? RecordCheck::ok : RecordCheck::bad_payload;
 }
 
-std::optional<MessageRecord> parse_message(std::string_view payload) {
-    if (payload.size() < message_fixed_bytes) return std::nullopt;
-    const char* at = payload.data();
+static std::size_t fixed_bytes(RecordType type) {
+    if (type == RecordType::message_1) return message_1_fixed_bytes;
+    return type == RecordType::moved ? moved_fixed_bytes : message_fixed_bytes;
+}
+
+std::optional<MessageRecord> parse_message(const Record& from) {
+    const std::size_t fixed = fixed_bytes(from.type);
+    if (from.payload.size() < fixed) return std::nullopt;
+    const char* at = from.payload.data();
     MessageRecord record;
     record.first_ordinal = load32(at);
     record.queue_count = load32(at + 4);
+    record.moved = from.type == RecordType::moved;
     const std::uint64_t properties = load32(at + 8), body = load32(at + 12);
     const std::uint32_t sizes = load32(at + 16), exchange = sizes & 0xFF, key = sizes >> 8 & 0xFF;
-    const std::uint64_t queues = std::uint64_t{record.queue_count} * 4;
+    const std::uint64_t queues = std::uint64_t{record.queue_count} * (record.moved ? 12 : 4);
     if (sizes >> 16 != 0 || record.queue_count == 0) return std::nullopt;
-    if (payload.size() != message_fixed_bytes + queues + exchange + key + properties + body)
-        return std::nullopt;
-    record.queue_ids = at + message_fixed_bytes;
-    const char* text = record.queue_ids + queues;
+    if (from.payload.size() != fixed + queues + exchange + key + properties + body) return std::nullopt;
+    if (from.type != RecordType::message_1) record.published = static_cast<WallMilliseconds>(load64(at + 20));
+    if (record.moved) {
+        record.origin = {load32(at + 28), {load32(at + 32), load32(at + 36)}, record.published};
+    }
+    record.table = at + fixed;
+    const char* text = record.table + queues;
     record.parts.exchange = {text, exchange};
     record.parts.routing_key = {text + exchange, key};
     record.parts.properties = {text + exchange + key, properties};
     record.parts.body = {text + exchange + key + properties, body};
     return record;
+}
+
+std::optional<std::uint32_t> parse_attempts(std::string_view payload) {
+    if (payload.size() % 12 != 0) return std::nullopt;
+    return static_cast<std::uint32_t>(payload.size() / 12);
+}
+
+AttemptsOf attempts_of(std::string_view payload, std::uint32_t i) {
+    const char* at = payload.data() + std::size_t{i} * 12;
+    return {{load32(at), load32(at + 4)}, load32(at + 8)};
 }
 
 std::optional<PutRecord> parse_put(std::string_view payload) {

@@ -20,7 +20,7 @@
 namespace havn::broker {
 
 enum class RecordType : std::uint8_t {
-    message = 1,         // a message and the queues it went to
+    message_1 = 1,       // a message and the queues it went to, as version 1 wrote it
     settle = 2,          // runs of deliveries that are over
     put = 3,             // topology: key and value
     erase = 4,           // topology: key
@@ -29,6 +29,9 @@ enum class RecordType : std::uint8_t {
     settled_set = 7,  // every settled delivery of one earlier segment
     mark = 8,         // this segment was synced up to here
     seal = 9,         // nothing of this segment comes after
+    message = 10,     // a message and the queues it went to
+    moved = 11,       // a message of an earlier segment that is to go: settles it there
+    attempts = 12,    // how often deliveries have failed
 };
 
 inline constexpr std::uint32_t file_header_bytes = 32;
@@ -71,11 +74,30 @@ struct Run {  // deliveries [first, first + count) of a segment
     std::uint32_t segment = 0, first = 0, count = 0;
 };
 
+struct AttemptsOf {
+    DeliveryId delivery;
+    std::uint32_t attempts = 0;
+};
+
+struct Origin {                 // of a message that was moved
+    std::uint32_t segment = 0;  // where it stood until now
+    DeliveryId order;           // its place in the order of publishing: where it stood at first
+    WallMilliseconds published = 0;
+};
+struct MovedDelivery {
+    QueueId queue{};
+    std::uint32_t ordinal = 0;  // where it stood until now
+    std::uint32_t attempts = 0;
+};
+
 // Each appends one record (or the file's header) to `out`; the size added is returned by the *_bytes beside
 // it.
 void add_file_header(ByteBuffer& out, std::uint32_t segment, std::uint32_t salt);
 void add_message(ByteBuffer& out, Place place, std::uint32_t first_ordinal, std::span<const QueueId> queues,
-                 const Message& message);
+                 const Message::Parts& message, WallMilliseconds published);
+void add_moved(ByteBuffer& out, Place place, std::uint32_t first_ordinal, const Origin& origin,
+               std::span<const MovedDelivery> deliveries, const Message::Parts& message);
+void add_attempts(ByteBuffer& out, Place place, std::span<const AttemptsOf> attempts);
 void add_settle(ByteBuffer& out, Place place, std::span<const Run> runs);
 void add_put(ByteBuffer& out, Place place, std::string_view key, std::string_view value);
 void add_erase(ByteBuffer& out, Place place, std::string_view key);
@@ -85,7 +107,9 @@ void add_mark(ByteBuffer& out, Place place, std::uint32_t segment, std::uint32_t
 void add_record(ByteBuffer& out, Place place, RecordType type, std::string_view payload);  // any, as it is
 void add_bare(ByteBuffer& out, Place place, RecordType type);  // snapshot_begin, snapshot_end, seal
 
-std::uint64_t message_bytes(const Message& message, std::size_t queues);
+std::uint64_t message_bytes(const Message::Parts& message, std::size_t queues);
+std::uint64_t moved_bytes(const Message::Parts& message, std::size_t queues);
+std::uint64_t attempts_bytes(std::size_t deliveries);
 std::uint64_t settle_bytes(std::size_t runs);
 std::uint64_t put_bytes(std::string_view key, std::string_view value);
 std::uint64_t erase_bytes(std::string_view key);
@@ -106,17 +130,27 @@ enum class RecordCheck { ok, bad_header, bad_payload };
 // the record may then be longer than `bytes`.
 RecordCheck check_record(std::string_view bytes, Place place, Record& record);
 
-bool check_file_header(std::string_view file, std::uint32_t segment, std::uint32_t salt);
+// The version a file's header names, if the header is that segment's and whole.
+std::optional<std::uint32_t> check_file_header(std::string_view file, std::uint32_t segment,
+                                               std::uint32_t salt);
+inline constexpr std::uint32_t log_version = 2;  // written; 1 and 2 are read
 
 // Payloads taken apart; empty if the payload is not what its type demands. Views into the payload.
 struct MessageRecord {
     std::uint32_t first_ordinal = 0, queue_count = 0;
-    const char* queue_ids = nullptr;  // unaligned
+    WallMilliseconds published = 0;
+    bool moved = false;
+    Origin origin;                // if moved
+    const char* table = nullptr;  // an entry per queue, unaligned
     Message::Parts parts;
-    QueueId queue(std::uint32_t i) const {
-        std::uint32_t id;
-        std::memcpy(&id, queue_ids + std::size_t{i} * 4, 4);
-        return QueueId{id};
+    QueueId queue(std::uint32_t i) const { return QueueId{column(i, 0)}; }
+    MovedDelivery moved_delivery(std::uint32_t i) const { return {queue(i), column(i, 1), column(i, 2)}; }
+
+  private:
+    std::uint32_t column(std::uint32_t i, std::size_t which) const {
+        std::uint32_t value;
+        std::memcpy(&value, table + std::size_t{i} * (moved ? 12 : 4) + which * 4, 4);
+        return value;
     }
 };
 struct PutRecord {
@@ -134,7 +168,12 @@ struct SettledSetRecord {
 struct MarkRecord {
     std::uint32_t segment = 0, synced = 0;
 };
-std::optional<MessageRecord> parse_message(std::string_view payload);
+constexpr bool is_message(RecordType type) {
+    return type == RecordType::message_1 || type == RecordType::message || type == RecordType::moved;
+}
+std::optional<MessageRecord> parse_message(const Record& record);       // of one that is_message()
+std::optional<std::uint32_t> parse_attempts(std::string_view payload);  // of how many deliveries
+AttemptsOf attempts_of(std::string_view payload, std::uint32_t i);
 std::optional<PutRecord> parse_put(std::string_view payload);
 std::optional<SettledSetRecord> parse_settled_set(std::string_view payload);
 std::optional<MarkRecord> parse_mark(std::string_view payload);

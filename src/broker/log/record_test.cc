@@ -22,11 +22,13 @@ TEST(Record, a_message_comes_back_as_it_was) {
         MessagePtr::make({"exchange", "routing.key", std::string_view("\x80\0p", 3), "body"});
     const QueueId queues[] = {QueueId{7}, QueueId{0xFFFFFFFF}};
     ByteBuffer bytes;
-    add_message(bytes, place, 41, queues, *message);
-    EXPECT_EQ(bytes.size(), message_bytes(*message, 2));
+    add_message(bytes, place, 41, queues, message->parts(), 1'700'000'000'123);
+    EXPECT_EQ(bytes.size(), message_bytes(message->parts(), 2));
     EXPECT_EQ(bytes.size() % 8, 0u);
-    const std::optional<MessageRecord> read = parse_message(checked(bytes).payload);
+    const std::optional<MessageRecord> read = parse_message(checked(bytes));
     ASSERT_TRUE(read);
+    EXPECT_EQ(read->published, 1'700'000'000'123);
+    EXPECT_FALSE(read->moved);
     EXPECT_EQ(read->first_ordinal, 41u);
     ASSERT_EQ(read->queue_count, 2u);
     EXPECT_EQ(read->queue(0), QueueId{7});
@@ -37,7 +39,35 @@ TEST(Record, a_message_comes_back_as_it_was) {
     EXPECT_EQ(read->parts.body, "body");
 }
 
+TEST(Record, a_moved_message_comes_back_with_where_it_came_from) {
+    const MessagePtr message = MessagePtr::make({"exchange", "routing.key", "properties", "body"});
+    const MovedDelivery deliveries[] = {{QueueId{7}, 11, 2}, {QueueId{9}, 13, 0}};
+    ByteBuffer bytes;
+    add_moved(bytes, place, 41, {5, {3, 77}, -1}, deliveries, message->parts());
+    EXPECT_EQ(bytes.size(), moved_bytes(message->parts(), 2));
+    const std::optional<MessageRecord> read = parse_message(checked(bytes));
+    ASSERT_TRUE(read);
+    EXPECT_TRUE(read->moved);
+    EXPECT_EQ(read->first_ordinal, 41u);
+    EXPECT_EQ(read->published, -1);
+    EXPECT_EQ(read->origin.segment, 5u);
+    EXPECT_EQ(read->origin.order, (DeliveryId{3, 77}));
+    ASSERT_EQ(read->queue_count, 2u);
+    EXPECT_EQ(read->queue(1), QueueId{9});
+    EXPECT_EQ(read->moved_delivery(0).ordinal, 11u);
+    EXPECT_EQ(read->moved_delivery(0).attempts, 2u);
+    EXPECT_EQ(read->moved_delivery(1).ordinal, 13u);
+    EXPECT_EQ(read->parts.routing_key, "routing.key");
+    EXPECT_EQ(read->parts.body, "body");
+}
+
 TEST(Record, every_other_type_comes_back_as_it_was) {
+    ByteBuffer attempts;
+    const AttemptsOf failed[] = {{{1, 2}, 3}, {{4, 5}, 6}};
+    add_attempts(attempts, place, failed);
+    ASSERT_EQ(parse_attempts(checked(attempts).payload), 2u);
+    EXPECT_EQ(attempts_of(checked(attempts).payload, 1).delivery, (DeliveryId{4, 5}));
+    EXPECT_EQ(attempts_of(checked(attempts).payload, 1).attempts, 6u);
     ByteBuffer put, erase, settle, set, mark;
     add_put(put, place, "queue/a", "value");
     EXPECT_EQ(parse_put(checked(put).payload)->key, "queue/a");
@@ -94,7 +124,7 @@ TEST(Record, the_file_header_names_segment_and_salt) {
     ByteBuffer bytes;
     add_file_header(bytes, 12, 0xBEEF);
     EXPECT_EQ(bytes.size(), file_header_bytes);
-    EXPECT_TRUE(check_file_header(bytes.view(), 12, 0xBEEF));
+    EXPECT_EQ(check_file_header(bytes.view(), 12, 0xBEEF), log_version);
     EXPECT_FALSE(check_file_header(bytes.view(), 13, 0xBEEF));
     EXPECT_FALSE(check_file_header(bytes.view(), 12, 0xBEEE));
 }

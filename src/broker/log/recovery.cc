@@ -1,5 +1,7 @@
 #include "broker/log/recovery.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -76,7 +78,7 @@ std::uint32_t find_cut(std::string_view file, const SegmentName& name, bool& sea
 // A message whose ordinals are ones the log can have given: they rise, and each took at least four bytes of
 // this file, so a bitmap of them is small.
 std::optional<MessageRecord> next_message(const Record& record, std::uint32_t first_free) {
-    const std::optional<MessageRecord> message = parse_message(record.payload);
+    const std::optional<MessageRecord> message = parse_message(record);
     if (!message || message->first_ordinal < first_free) return std::nullopt;
     const std::uint64_t end = std::uint64_t{message->first_ordinal} + message->queue_count;
     if (end * 4 > std::uint64_t{record.offset} + record.size) return std::nullopt;
@@ -131,14 +133,30 @@ Result<> Recovery::find_segments() {
     return {};
 }
 
-std::string_view Recovery::load(const Segment& segment) {
+// A bad sector costs its block, not the segment. A file of which nothing can be read says nothing.
+Result<std::string_view> Recovery::load_blocks(const File& file, std::size_t size, const std::string& name) {
+    constexpr std::size_t block = 4096;
+    bool any = size == 0;
+    Result<std::size_t> read = 0;
+    for (std::size_t at = 0; at < size; at += block) {
+        const std::span<char> into(buffer_.get() + at, std::min(block, size - at));
+        read = file.read(at, into);
+        any = any || read;
+        if (!read) std::ranges::fill(into, '\0');
+    }
+    if (any) return std::string_view(buffer_.get(), size);
+    return fail(Error::Kind::unavailable, storage_.path(name) + ": " + read.error().message,
+                "check the disk (dmesg); nothing in the queue's folder was changed");
+}
+
+Result<std::string_view> Recovery::load(const Segment& segment) {
     const std::string name = segment.name.file();
-    Result<std::unique_ptr<File>> file = storage_.open(name, false);
+    const Result<std::unique_ptr<File>> file = storage_.open(name, false);
     const Result<std::uint64_t> size = file ? (*file)->size() : Result<std::uint64_t>(0);
     if (!file || !size) {
-        log::error("{}: cannot be read, all it held is missing: {}", storage_.path(name),
-                   file ? size.error().message : file.error().message);
-        return {};
+        return fail(Error::Kind::unavailable,
+                    "the queue's log cannot be read: " + (file ? size.error() : file.error()).message,
+                    "nothing in the queue's folder was changed; remove the cause and start again");
     }
     const std::size_t wanted = std::min<std::uint64_t>(*size, 0xFFFF'FFF0u);  // offsets have 32 bits
     if (wanted > buffer_size_) {
@@ -147,36 +165,45 @@ std::string_view Recovery::load(const Segment& segment) {
         buffer_size_ = wanted;
     }
     const Result<std::size_t> read = (*file)->read(0, {buffer_.get(), wanted});
-    if (read) return {buffer_.get(), *read};
-    constexpr std::size_t block = 4096;  // a bad sector costs its block, not the segment
-    for (std::size_t at = 0; at < wanted; at += block) {
-        const std::span<char> into(buffer_.get() + at, std::min(block, wanted - at));
-        if (!(*file)->read(at, into)) std::ranges::fill(into, '\0');
-    }
-    return {buffer_.get(), wanted};
+    if (read) return std::string_view(buffer_.get(), *read);
+    return load_blocks(**file, wanted, name);
 }
 
 Result<> Recovery::scan() {
     if (Result<> found = find_segments(); !found) return found;
     for (const std::unique_ptr<Segment>& segment : segments_) {
-        scan_segment(*segment, segment == segments_.back());
+        if (Result<> scanned = scan_segment(*segment, segment == segments_.back()); !scanned) return scanned;
     }
     return {};
 }
 
-void Recovery::scan_segment(Segment& segment, bool last) {
-    std::string_view file = load(segment);
+Result<> Recovery::check_version(const Segment& segment, std::string_view file, bool last) {
+    const std::optional<std::uint32_t> version =
+        check_file_header(file, segment.name.number, segment.name.salt);
+    if (version && (*version == 0 || *version > log_version)) {
+        return fail(Error::Kind::conflict,
+                    fmt::format("{}: written in version {} of the log, this broker reads 1 to {}",
+                                storage_.path(segment.name.file()), *version, log_version),
+                    "start the Havn that wrote it; nothing in the queue's folder was changed");
+    }
+    if (last) last_header_spoilt_ = !version;
+    if (!version && !(last && segment.end <= file_header_bytes)) {
+        report(segment, 0, file_header_bytes, "the file's header; its name says the same");
+    }
+    return {};
+}
+
+Result<> Recovery::scan_segment(Segment& segment, bool last) {
+    const Result<std::string_view> loaded = load(segment);
+    if (!loaded) return std::unexpected(loaded.error());
+    std::string_view file = *loaded;
     bool sealed = false;
     if (last) {
         segment.end = find_cut(file, segment.name, sealed);
         last_sealed_ = sealed;
         file = file.substr(0, segment.end);
     }
-    const bool header_spoilt = !check_file_header(file, segment.name.number, segment.name.salt);
-    if (last) last_header_spoilt_ = header_spoilt;
-    if (header_spoilt && !(last && segment.end <= file_header_bytes)) {
-        report(segment, 0, file_header_bytes, "the file's header; its name says the same");
-    }
+    if (Result<> known = check_version(segment, file, last); !known) return known;
     in_snapshot_ = false;
     segment.end = walk(
         file, segment.name.salt,
@@ -200,12 +227,17 @@ void Recovery::scan_segment(Segment& segment, bool last) {
         log::error("{}: ends at byte {} without its last record; what came after is lost",
                    storage_.path(segment.name.file()), segment.end);
     }
+    return {};
 }
 
 bool Recovery::apply(Segment& segment, const Record& record) {
     switch (record.type) {
+        case RecordType::message_1:
         case RecordType::message:
+        case RecordType::moved:
             return apply_message(segment, record);
+        case RecordType::attempts:
+            return apply_attempts(segment, record.payload);
         case RecordType::settle:
             return apply_settle(segment, record.payload);
         case RecordType::settled_set:
@@ -221,8 +253,43 @@ bool Recovery::apply(Segment& segment, const Record& record) {
 
 bool Recovery::apply_message(Segment& segment, const Record& record) {
     const std::optional<MessageRecord> message = next_message(record, segment.deliveries);
-    if (message) segment.deliveries = message->first_ordinal + message->queue_count;
-    return message.has_value();
+    if (!message) return false;
+    if (message->moved && (message->origin.segment >= segment.name.number ||
+                           message->origin.order.segment > message->origin.segment)) {
+        return false;
+    }
+    const std::uint64_t weight = Segment::weight_of(message->parts.body.size());
+    segment.deliveries = message->first_ordinal + message->queue_count;
+    segment.weight += message->queue_count * weight;
+    if (message->moved) note_moved(segment, *message, record.offset);
+    return true;
+}
+
+// Being there settles what it was moved from, if that is still there too.
+void Recovery::note_moved(Segment& segment, const MessageRecord& message, std::uint32_t offset) {
+    moved_.push_back(
+        {message.origin.order, {segment.name.number, message.first_ordinal}, message.queue_count, offset});
+    for (std::uint32_t i = 0; i < message.queue_count; ++i) {
+        const MovedDelivery delivery = message.moved_delivery(i);
+        settle_run_of(segment, {message.origin.segment, delivery.ordinal, 1});
+        if (delivery.attempts == 0) continue;
+        segment.attempts[message.first_ordinal + i] =
+            static_cast<std::uint16_t>(std::min(delivery.attempts, 0xFFFFu));
+    }
+}
+
+bool Recovery::apply_attempts(Segment& segment, std::string_view payload) {
+    const std::optional<std::uint32_t> count = parse_attempts(payload);
+    if (!count) return false;
+    for (std::uint32_t i = 0; i < *count; ++i) {
+        const AttemptsOf of = attempts_of(payload, i);
+        Segment* owner = find(of.delivery.segment);
+        if (!owner || owner->name.number > segment.name.number) continue;
+        if (of.delivery.ordinal >= owner->deliveries) continue;
+        segment.note_settles_of(of.delivery.segment);
+        owner->attempts[of.delivery.ordinal] = static_cast<std::uint16_t>(std::min(of.attempts, 0xFFFFu));
+    }
+    return true;
 }
 
 void Recovery::settle_run_of(Segment& holder, const Run& run) {
@@ -286,32 +353,93 @@ void Recovery::end_snapshot() {
     snapshot_.clear();
 }
 
-void Recovery::deliver(RecoverySink& sink, std::vector<DeliveryId>& orphans) {
-    for (const std::unique_ptr<Segment>& held : segments_) {
-        Segment& segment = *held;
-        if (count_settled(segment) == segment.deliveries) continue;
-        std::uint32_t first_free = 0;
-        walk(
-            load(segment).substr(0, segment.end), segment.name.salt,
-            [&](const Record& record) {
-                if (record.type != RecordType::message) return record.type != RecordType::seal;
-                const std::optional<MessageRecord> message = next_message(record, first_free);
-                if (!message) return true;
-                first_free = message->first_ordinal + message->queue_count;
-                for (std::uint32_t i = 0; i < message->queue_count; ++i) {
-                    const DeliveryId delivery{segment.name.number, message->first_ordinal + i};
-                    if (segment.is_settled(delivery.ordinal)) continue;
-                    ++segment.live;
-                    if (!sink.on_delivery(message->queue(i), delivery, record.offset, message->parts)) {
-                        orphans.push_back(delivery);
-                    }
-                }
-                return true;
-            },
-            [](const Gap&) {});
+struct Recovery::Delivering {
+    RecoverySink& sink;
+    std::vector<Orphan>& orphans;
+    std::size_t next_moved = 0;
+};
+
+void Recovery::forget_settled_moves() {
+    std::erase_if(moved_, [&](const Moved& moved) {
+        const Segment* segment = find(moved.at.segment);
+        for (std::uint32_t i = 0; i < moved.deliveries; ++i) {
+            if (!segment->is_settled(moved.at.ordinal + i)) return false;
+        }
+        return true;
+    });
+    std::ranges::sort(moved_, {}, [](const Moved& moved) { return std::pair(moved.order, moved.at); });
+}
+
+void Recovery::hand_out(Delivering& to, Segment& segment, const MessageRecord& message,
+                        std::uint32_t offset) {
+    const auto body = static_cast<std::uint32_t>(message.parts.body.size());
+    for (std::uint32_t i = 0; i < message.queue_count; ++i) {
+        const DeliveryId delivery{segment.name.number, message.first_ordinal + i};
+        if (segment.is_settled(delivery.ordinal)) {
+            segment.attempts.erase(delivery.ordinal);
+            continue;
+        }
+        ++segment.live;
+        segment.live_weight += Segment::weight_of(body);
+        const auto attempts = segment.attempts.find(delivery.ordinal);
+        const History history{message.published, attempts == segment.attempts.end() ? 0u : attempts->second};
+        if (!to.sink.on_delivery(message.queue(i), delivery, offset, message.parts, history)) {
+            to.orphans.push_back({delivery, body});
+        }
     }
+}
+
+// Those that were published before that one, from where they stand now.
+Result<> Recovery::hand_out_moved(Delivering& to, DeliveryId before) {
+    for (; to.next_moved < moved_.size() && moved_[to.next_moved].order < before; ++to.next_moved) {
+        const Moved& moved = moved_[to.next_moved];
+        Segment& segment = *find(moved.at.segment);
+        const Result<std::string_view> bytes = reader_.record(segment.name, moved.offset);
+        if (!bytes) return std::unexpected(bytes.error());
+        Record record;
+        const RecordCheck check = check_record(*bytes, {segment.name.salt, moved.offset}, record);
+        const std::optional<MessageRecord> message =
+            check == RecordCheck::ok ? parse_message(record) : std::nullopt;
+        if (!message)
+            return fail(Error::Kind::unavailable, segment.name.file() + ": read twice, and not alike");
+        hand_out(to, segment, *message, moved.offset);
+    }
+    return {};
+}
+
+Result<> Recovery::hand_out_segment(Delivering& to, Segment& segment) {
+    const Result<std::string_view> file = load(segment);
+    if (!file) return std::unexpected(file.error());
+    std::uint32_t first_free = 0;
+    Result<> done;
+    walk(
+        file->substr(0, segment.end), segment.name.salt,
+        [&](const Record& record) {
+            if (!is_message(record.type)) return record.type != RecordType::seal;
+            const std::optional<MessageRecord> message = next_message(record, first_free);
+            if (!message) return true;
+            first_free = message->first_ordinal + message->queue_count;
+            if (message->moved) return true;
+            done = hand_out_moved(to, {segment.name.number, message->first_ordinal});
+            if (done) hand_out(to, segment, *message, record.offset);
+            return done.has_value();
+        },
+        [](const Gap&) {});
+    return done;
+}
+
+Result<> Recovery::deliver(RecoverySink& sink, std::vector<Orphan>& orphans) {
+    forget_settled_moves();
+    Delivering to{sink, orphans};
+    for (const std::unique_ptr<Segment>& segment : segments_) {
+        if (count_settled(*segment) == segment->deliveries) continue;
+        if (Result<> done = hand_out_segment(to, *segment); !done) return done;
+    }
+    if (Result<> done = hand_out_moved(to, {UINT32_MAX, UINT32_MAX}); !done) return done;
+    moved_ = {};
     buffer_.reset();
     buffer_size_ = 0;
+    return {};
 }
 
 Result<> Recovery::cut_tail() {

@@ -2,10 +2,12 @@
 // each.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace havn::broker {
@@ -22,13 +24,21 @@ struct SegmentName {
 
 struct Segment {
     SegmentName name;
-    std::uint32_t deliveries = 0;                 // ordinals are below this
-    std::uint32_t live = 0;                       // not settled yet
-    std::uint32_t end = 0;                        // bytes of records, once sealed
-    bool sealed = false;                          // nothing is added any more
-    bool leaving = false;                         // its removal is ordered
+    std::uint32_t deliveries = 0;               // ordinals are below this
+    std::uint32_t live = 0;                     // not settled yet
+    std::uint32_t end = 0;                      // bytes of records, once sealed
+    bool sealed = false;                        // nothing is added any more
+    bool leaving = false;                       // its removal is ordered
+    bool pinned = false;                        // not to be rewritten: part of it cannot be read
+    std::uint64_t sealed_at = 0;                // the tick of the log in which it was sealed
+    std::uint64_t weight = 0, live_weight = 0;  // of all its deliveries, and of those not settled yet
+    std::unordered_map<std::uint32_t, std::uint16_t> attempts;  // failed ones, of live deliveries
     std::vector<std::uint64_t> settled;           // a bit per ordinal; words beyond the end are zero
     std::vector<std::uint32_t> holds_settles_of;  // segments whose settle records stand here
+
+    // What a delivery counts in deciding how much of a segment is still needed.
+    static constexpr std::uint64_t weight_of(std::uint64_t body_bytes) { return body_bytes + 64; }
+    std::uint64_t live_bytes() const { return weight == 0 ? 0 : end * live_weight / weight; }  // about
 
     bool is_settled(std::uint32_t ordinal) const {
         return ordinal / 64 < settled.size() && (settled[ordinal / 64] >> (ordinal % 64) & 1) != 0;
@@ -41,6 +51,21 @@ struct Segment {
         word |= bit;
         return true;
     }
+    void add_deliveries(std::size_t count, std::uint64_t body_bytes) {
+        deliveries += static_cast<std::uint32_t>(count);
+        live += static_cast<std::uint32_t>(count);
+        weight += count * weight_of(body_bytes);
+        live_weight += count * weight_of(body_bytes);
+    }
+    bool settle(std::uint32_t ordinal, std::uint64_t body_bytes) {  // false if it was
+        if (!set_settled(ordinal)) return false;
+        if (live > 0) --live;
+        live_weight -= std::min(live_weight, weight_of(body_bytes));
+        if (!attempts.empty()) attempts.erase(ordinal);
+        return true;
+    }
+
+    // Settles of that segment, or attempts, stand in this one.
     void note_settles_of(std::uint32_t segment) {
         for (auto known = holds_settles_of.rbegin(); known != holds_settles_of.rend(); ++known) {
             if (*known == segment) return;

@@ -67,6 +67,10 @@ class DiskFile final : public File {
         if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) == 0) return {};
         return failed("truncate " + path_, errno);
     }
+    void will_need(std::uint64_t offset, std::uint64_t bytes) const override {
+        (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                              POSIX_FADV_WILLNEED);
+    }
     Result<std::uint64_t> size() const override {
         struct stat status{};
         if (::fstat(fd_.get(), &status) != 0) return failed("stat " + path_, errno);

@@ -26,6 +26,7 @@ class File {
     virtual Result<> allocate(std::uint64_t bytes) = 0;  // at least that long, with its blocks
     virtual Result<> truncate(std::uint64_t bytes) = 0;
     virtual Result<std::uint64_t> size() const = 0;
+    virtual void will_need(std::uint64_t offset, std::uint64_t bytes) const = 0;  // fetch them; no waiting
 };
 
 // One folder. Names carry no '/'. Used from several threads.
