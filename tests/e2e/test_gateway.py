@@ -559,6 +559,20 @@ def test_a_head_that_arrives_byte_by_byte_is_served(gateway):
         assert read_response(stream).status == 400
 
 
+def test_an_answer_that_arrives_byte_by_byte_is_passed(havn):
+    def serve(client, stream):
+        while read_head(stream):
+            for byte in b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\nContent-Length: 2\n\nhi":
+                client.sendall(bytes([byte]))
+    with Upstream(serve) as upstream, Gateway(one_service(), {"web": [upstream.address]}) as gateway:
+        with gateway.connect() as client:
+            stream = client.makefile("rb")
+            for _ in range(2):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                assert read_response(stream).status == 103
+                assert read_response(stream).body == b"hi"
+
+
 def test_too_many_options_in_connection_get_400(gateway):
     request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: " + b"a," * 7000 + b"\r\n\r\n"
     response = gateway.request(request)

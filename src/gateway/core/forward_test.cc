@@ -114,6 +114,13 @@ TEST(UpstreamHead, writes_host_anew_for_absolute_targets_and_supplies_a_missing_
         upstream_head("GET /p HTTP/1.0\r\n\r\n").starts_with("GET /p HTTP/1.1\r\nHost: 10.0.0.1:80\r\n"));
 }
 
+TEST(UpstreamHead, connection_takes_neither_our_fields_nor_the_framing_away) {
+    EXPECT_EQ(
+        upstream_head("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nConnection: host, content-length,"
+                      " x-real-ip, x-forwarded-for, via, x-request-id\r\n\r\n"),
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n" + own);
+}
+
 TEST(UpstreamHead, counts_max_forwards_down_for_options) {
     EXPECT_NE(
         upstream_head("OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 5\r\n\r\n").find("Max-Forwards: 4\r\n"),

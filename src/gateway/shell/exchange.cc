@@ -29,6 +29,7 @@ void Exchange::reset() {
     up_head_.reset();
     down_head_.reset();
     down_in_.reset();
+    arrival_.reset();
     body_rule_ = http1::Rule::none;
     status_ = 0;
     if (payload_.capacity() > 65536) payload_ = {};
@@ -232,6 +233,7 @@ void Exchange::give_up_attempt(bool reusable) {
     up_.clear();
     up_head_.reset();
     down_in_.reset();
+    arrival_.reset();
     if (client_served_) return;
     down_.clear();  // an interim response of which nothing was sent
     down_head_.reset();

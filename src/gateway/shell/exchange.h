@@ -20,6 +20,7 @@
 #include "gateway/shell/tables.h"
 #include "gateway/shell/timer.h"
 #include "gateway/shell/upstream.h"
+#include "wire/http1/arrival.h"
 #include "wire/http1/framing.h"
 
 namespace havn::gateway {
@@ -162,6 +163,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     Outgoing down_;
     BufferPtr down_head_;
     BufferPtr down_in_;
+    http1::HeadArrival arrival_{http1::HeadArrival::Of::response};  // of the head in `down_in_`
     Body response_body_;
     std::uint16_t status_ = 0;
 

@@ -219,7 +219,10 @@ Exchange::Step Exchange::upstream_ended(bool orderly) {
 // Reads one head, interim or final; waiting: more of it is needed, and there is room for more.
 Exchange::Step Exchange::read_response_head() {
     http1::ResponseHead head;
-    const http1::Parsed parsed = http1::parse_response_head(down_in_->text(), worker_.header_storage(), head);
+    http1::Parsed parsed;
+    if (arrival_.worth_parsing(down_in_->text())) {
+        parsed = http1::parse_response_head(down_in_->text(), worker_.header_storage(), head);
+    }
     if (parsed.progress == http1::Progress::need_more) {
         if (!down_in_->full()) return Step::waiting;
         if (down_in_->begin == Body::headroom) return Step::malformed;  // too large
@@ -231,6 +234,7 @@ Exchange::Step Exchange::read_response_head() {
     if (!facts) return Step::malformed;
     const std::string_view raw = down_in_->text().substr(0, parsed.bytes);
     down_in_->begin += parsed.bytes;
+    arrival_.reset();
     if (head.status == 101) return begin_tunnel(head, *facts, raw);
     if (head.status < 200) return forward_interim(head, raw);
     return forward_head(head, *facts, raw);

@@ -103,5 +103,25 @@ TEST(Chunked, extensions_are_bounded_over_the_whole_message) {
     EXPECT_EQ(decode(input, 1000).rule, Rule::chunk_extension);
 }
 
+TEST(Chunked, a_size_never_wraps_round) {
+    for (const std::string_view size :
+         {"8000000000000000", "ffffffffffffffff", "10000000000000000", "00000000000000001",
+          "1ffffffffffffffff", "-1", "+1", "0x1", "1_0", "1 1", "", ";a"}) {
+        ChunkedDecoder decoder;
+        const std::string text = std::string(size) + "\r\nhello";
+        std::string_view rest = text;
+        ChunkedDecoder::Step step;
+        do {
+            step = decoder.next(rest);
+            rest.remove_prefix(step.eaten);
+        } while (!rest.empty() && step.event != ChunkedDecoder::Event::malformed);
+        EXPECT_EQ(step.event, ChunkedDecoder::Event::malformed) << size;
+    }
+    ChunkedDecoder decoder;
+    const ChunkedDecoder::Step largest = decoder.next("7fffffffffffffff\r\n");
+    EXPECT_EQ(largest.event, ChunkedDecoder::Event::chunk);
+    EXPECT_EQ(largest.size, 0x7fffffffffffffffu);
+}
+
 }  // namespace
 }  // namespace havn::http1

@@ -122,6 +122,31 @@ TEST_F(Framed, a_connection_stays_when_version_and_tokens_say_so) {
     EXPECT_EQ(request("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")->upgrade, "");
 }
 
+TEST_F(Framed, the_authority_cannot_be_read_in_two_ways) {
+    for (const std::string target :
+         {"http://a@b/", "http://a:b@c/", "http://a\\b/", "http://a%2fb/", "http:///x", "http://a?b",
+          "http://?", "http://a:80:80/", "http://[::1/", "http://[::1]x/", "http://a,b/", "http:/a",
+          "//a@b:x", "https://", "http://a;b:/%"}) {
+        const std::expected<RequestFacts, Rule> facts =
+            request("GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n");
+        // What stands behind "//" is a path, and ';' a character of a name; the rest is refused.
+        const bool harmless = target.starts_with("//") || target.contains(';');
+        EXPECT_EQ(facts.has_value(), harmless) << target;
+        if (target.starts_with("//")) EXPECT_EQ(facts->host, "h");
+    }
+    // The target's host is the one that counts, whatever Host says; but Host must be one.
+    EXPECT_EQ(request("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n")->host, "a");
+    EXPECT_FALSE(request("GET http://a/ HTTP/1.1\r\nHost: b@c\r\n\r\n"));
+    EXPECT_FALSE(request("GET http://a/ HTTP/1.1\r\n\r\n"));
+}
+
+TEST_F(Framed, connection_cannot_take_the_framing_away) {
+    for (const std::string field : {"Content-Length", "Transfer-Encoding", "Host"}) {
+        const RequestFacts facts = post("Connection: " + field + "\r\nContent-Length: 5\r\n").value();
+        EXPECT_EQ(facts.body, (Framing{Framing::Kind::length, 5})) << field;
+    }
+}
+
 TEST_F(Framed, expectations_of_a_1_0_client_are_ignored) {
     EXPECT_TRUE(post("Expect: 100-Continue\r\n")->expects_continue);
     EXPECT_TRUE(post("Expect: tea\r\n")->expects_other);
