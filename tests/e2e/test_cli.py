@@ -300,6 +300,17 @@ def test_the_api_answers_curl_and_gathers_the_metrics_of_all_parts(shop):
     metrics = curl("/metrics")
     assert 'havn_process_up{name="web",instance="1",kind="service"} 1' in metrics
     assert "havn_gateway_" in metrics and "havn_broker_" in metrics
+    family, declared = None, set()
+    for line in metrics.splitlines():   # each family has HELP, then TYPE, then its samples, once
+        kind = re.match(r"# (HELP|TYPE) (\w+) \S", line)
+        if kind and kind[1] == "HELP":
+            assert kind[2] not in declared, line
+            family = kind[2]
+            declared.add(family)
+        elif kind:
+            assert kind[2] == family, line
+        else:
+            assert re.fullmatch(rf"{family}(_bucket|_sum|_count)?(\{{.*\}})? [0-9.e+-]+", line), line
     refused = json.loads(curl("/v1/apply", "-d", '{"toml": {"file": "x", "text": "[a]"}, "directory": "/"}'))
     assert refused["error"]["kind"] == "invalid" and refused["error"]["diagnostics"]
     logs = [json.loads(line) for line in curl("/v1/logs?name=web&lines=5").splitlines()]
