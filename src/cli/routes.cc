@@ -20,8 +20,9 @@ int routes(const ShowOptions& options) {
     for (const Json& row : *rows) {
         const std::vector<std::string> methods = row.value("methods", std::vector<std::string>{});
         const bool queued = row.contains("queue");
+        const std::string unnamed = queued ? "POST" : "all";
         cells.push_back({row.value("route", ""),
-                         methods.empty() ? "all" : fmt::format("{}", fmt::join(methods, " ")),
+                         methods.empty() ? unnamed : fmt::format("{}", fmt::join(methods, " ")),
                          queued ? "queue " + row.value("queue", "") : row.value("service", ""),
                          queued ? "-" : std::to_string(row.value("ready", 0)),
                          queued ? "-" : elapsed(row.value("timeout_ms", 0) / 1000.0),

@@ -128,8 +128,9 @@ const Section section_table[] = {
      "scale = { min = 1, max = 8 }", open_optional<&Worker::scale>, each_optional<&Worker::scale>},
     {"route.*", "", "route", true, false, "route",
      "Where requests go, by /path or host/path. A path matches whole segments and everything below it, the "
-     "longest "
-     "match wins, and a host is exact or *.domain.",
+     "longest match wins, and a host is exact or *.domain. Escapes are decoded before and empty, . and .. "
+     "segments resolved; a path that another program may read as one of another route (%2F, \\, ;, ..) is "
+     "answered 400. Services get the path as it was sent.",
      "[route.\"/\"]", open_named<&Manifest::routes>, each_named<&Manifest::routes>},
     {"route.*.fallback", "route.*", "fallback", false, true, "fallback",
      "The answer given when the service does not answer in time or cannot be reached.",
