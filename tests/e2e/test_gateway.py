@@ -582,7 +582,7 @@ def test_too_many_options_in_connection_get_400(gateway):
 
 def test_the_access_log_is_there_before_the_first_request(havn):
     with Gateway(one_service()) as gateway:
-        wait_for((gateway.folder / "logs/access.log").exists, what="an access log")
+        wait_for((gateway.folder / "logs/gateway/access.log").exists, what="an access log")
 
 
 def test_what_is_known_of_a_refused_request_is_logged(havn):
