@@ -18,6 +18,17 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
     return std::nullopt;
 }
 
+std::string to_text(const IpAddress& address) {
+    static constexpr std::uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    char text[INET6_ADDRSTRLEN] = "";
+    if (std::memcmp(address.data(), mapped, sizeof mapped) == 0) {
+        inet_ntop(AF_INET, address.data() + 12, text, sizeof text);
+    } else {
+        inet_ntop(AF_INET6, address.data(), text, sizeof text);
+    }
+    return text;
+}
+
 std::optional<Network> parse_network(std::string_view text) {
     const std::size_t slash = text.find('/');
     const std::optional<IpAddress> address = parse_ip(text.substr(0, slash));

@@ -19,6 +19,7 @@ struct Network {
 };
 
 std::optional<IpAddress> parse_ip(std::string_view text);
+std::string to_text(const IpAddress& address);                // IPv4 in its own form
 std::optional<Network> parse_network(std::string_view text);  // "10.0.0.0/8", "::1"; no prefix: one address
 bool contains(const Network& network, const IpAddress& address);
 bool contains_any(std::span<const Network> networks, const IpAddress& address);
