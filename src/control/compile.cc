@@ -152,7 +152,11 @@ static Result<gateway::Config> compile_gateway(const manifest::Manifest& manifes
                      .header_count_max = limits.max_headers,
                      .head_timeout = limits.head_timeout,
                      .idle_timeout = limits.idle_timeout,
-                     .connections_max = limits.max_connections};
+                     .connections_max = limits.max_connections,
+                     .connections_per_address = limits.max_connections_per_address};
+    config.threads = manifest.gateway.threads;
+    config.memory_bytes = manifest.gateway.memory;
+    config.broker.confirm_timeout = manifest.gateway.confirm_timeout;
     config.trusted_proxies = manifest.gateway.trusted_proxies;
     config.broker.address = internal_amqp;
     if (!manifest.broker.url.empty()) {

@@ -115,6 +115,18 @@ TEST(Compile, routes_and_upstreams_say_what_the_manifest_says) {
     EXPECT_EQ(all.gateway.routes[1].methods, std::vector<std::string>{"POST"});
 }
 
+TEST(Compile, limits_of_the_gateway_reach_it) {
+    const Compiled all = compiled(
+        "[gateway]\nthreads = 3\nmemory = '96M'\nconfirm_timeout = '7s'\n[gateway.limits]\n"
+        "max_connections = 400\nmax_connections_per_address = 20\n[service.cart]\ncommand = 'x'\n");
+    EXPECT_EQ(all.gateway.threads, 3u);
+    EXPECT_EQ(all.supervisor.gateway_threads, 3u);
+    EXPECT_EQ(all.gateway.memory_bytes, 96u << 20);
+    EXPECT_EQ(all.gateway.broker.confirm_timeout, seconds(7));
+    EXPECT_EQ(all.gateway.limits.connections_max, 400u);
+    EXPECT_EQ(all.gateway.limits.connections_per_address, 20u);
+}
+
 TEST(Compile, queues_reach_the_broker_with_their_policies) {
     const Compiled all = compiled(shop);
     ASSERT_EQ(all.broker.queues.size(), 1u);

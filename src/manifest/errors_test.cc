@@ -138,6 +138,15 @@ const Case values[] = {
     {"a_number_out_of_bounds",
      "[service.a]\ncommand = \"x\"\ninstances = 1001\n",
      {"3:13 error: `instances` is the whole number 1001, but must be a whole number from 0 to 1000 | "}},
+    {"limits_of_the_gateway_out_of_bounds",
+     "[gateway]\nmemory = \"2T\"\nconfirm_timeout = \"50ms\"\n[gateway.limits]\n"
+     "max_connections_per_address = -1\n[service.a]\ncommand = \"x\"\n",
+     {"2:10 error: `memory` is the text \"2T\", but must be a size from \"0B\" to \"1T\" | ",
+      "3:19 error: `confirm_timeout` is the text \"50ms\", but must be a duration from \"100ms\" to \"10m\" "
+      "| ",
+      "5:31 error: `max_connections_per_address` is the whole number -1, but must be a whole number from 0 "
+      "to "
+      "1000000 | "}},
     {"a_fraction_for_a_number",
      "[service.a]\ncommand = \"x\"\ninstances = 1.5\n",
      {"3:13 error: `instances` is the number 1.5, but must be a whole number from 0 to 1000 | write "

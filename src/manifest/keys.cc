@@ -151,10 +151,18 @@ const Key key_table[] = {
      "Addresses that accept HTTP from outside.", "[\"0.0.0.0:8080\"]", "", Effect::edge_listeners, always, "",
      at<&Gateway::listen>},
     {"gateway", "threads", Type::integer, 0, 256, "", any, "", "Threads; 0 is one per core.", "2", "",
-     Effect::edge_restart, always, "", at<&Gateway::threads>},
+     Effect::requests, always, "", at<&Gateway::threads>},
     {"gateway", "trusted_proxies", Type::texts, 0, 256, "", is_cidr, cidr_form,
      "Peers whose X-Forwarded-* headers are believed and extended; those of others are replaced.",
      "[\"10.0.0.0/8\"]", "", Effect::requests, always, "", at<&Gateway::trusted_proxies>},
+
+    {"gateway", "memory", Type::size, 0, 1'024 * gigabyte, "", any, "",
+     "Memory for request bodies on their way into queues; when it is full, jobs are answered 503. 0B is an "
+     "eighth of the host's memory, 64M at least.",
+     "\"256M\"", "", Effect::requests, always, "", at<&Gateway::memory>},
+    {"gateway", "confirm_timeout", Type::duration, 100, 10 * minute, "", any, "",
+     "How long the broker may take to confirm a job before the request is answered 503.", "\"5s\"", "",
+     Effect::requests, always, "", at<&Gateway::confirm_timeout>},
 
     // [gateway.limits]
     {"gateway.limits", "max_head", Type::size, kilobyte, megabyte, "", any, "",
@@ -170,8 +178,11 @@ const Key key_table[] = {
      "How long a connection is kept between requests.", "\"75s\"", "", Effect::requests, always, "",
      at<&Limits::idle_timeout>},
     {"gateway.limits", "max_connections", Type::integer, 16, 1'000'000, "", any, "",
-     "Connections from outside, per thread.", "20000", "", Effect::requests, always, "",
-     at<&Limits::max_connections>},
+     "Connections from outside; when as many are open, those idle for longest make room.", "20000", "",
+     Effect::requests, always, "", at<&Limits::max_connections>},
+    {"gateway.limits", "max_connections_per_address", Type::integer, 0, 1'000'000, "", any, "",
+     "Of them, those of one IPv4 address or IPv6 /64, but for trusted proxies; 0 is a quarter of all.", "200",
+     "", Effect::requests, always, "", at<&Limits::max_connections_per_address>},
 
     // [broker]
     {"broker", "listen", Type::texts, 1, 64, "", is_listen_address, listen_form,

@@ -34,7 +34,6 @@ enum class Effect {
     instances,       // the difference is started or stopped
     requests,        // new requests follow it
     edge_listeners,  // the gateway's listening sockets are opened and closed
-    edge_restart,    // the gateway is restarted
     broker_address,  // $AMQP_URL changes, so everything that has it restarts
     messages,        // messages published from then on
 };

@@ -127,8 +127,16 @@ app = "all"
 [gateway]
 listen = ["127.0.0.1:80", "[::1]:80"]
 threads = 2
+memory = "256M"
+confirm_timeout = "2s"
 trusted_proxies = ["10.0.0.0/8", "::1"]
-limits = { max_head = "8K", max_headers = 50, head_timeout = "5s", idle_timeout = "1m", max_connections = 99 }
+[gateway.limits]
+max_head = "8K"
+max_headers = 50
+head_timeout = "5s"
+idle_timeout = "1m"
+max_connections = 99
+max_connections_per_address = 9
 [broker]
 url = "amqp://shop:secret@10.0.0.5/"
 [service.a]
@@ -170,8 +178,11 @@ ttl = "1d"
     const auto& manifest = *parsed.manifest;
     EXPECT_EQ(manifest.gateway.listen, (std::vector<std::string>{"127.0.0.1:80", "[::1]:80"}));
     EXPECT_EQ(manifest.gateway.threads, 2u);
+    EXPECT_EQ(manifest.gateway.memory, 256u << 20);
+    EXPECT_EQ(manifest.gateway.confirm_timeout, seconds(2));
     EXPECT_EQ(manifest.gateway.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
-    EXPECT_EQ(manifest.gateway.limits, (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99}));
+    EXPECT_EQ(manifest.gateway.limits,
+              (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99, 9}));
     EXPECT_EQ(manifest.broker.url, "amqp://shop:secret@10.0.0.5/");
 
     const auto& a = manifest.services.at(0);

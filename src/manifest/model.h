@@ -25,13 +25,16 @@ struct Limits {  // [gateway.limits]
     std::uint32_t max_headers = 100;
     milliseconds head_timeout{10'000};
     milliseconds idle_timeout{75'000};
-    std::uint32_t max_connections = 20'000;  // per thread
+    std::uint32_t max_connections = 20'000;
+    std::uint32_t max_connections_per_address = 0;  // 0 = a quarter of what fits
     bool operator==(const Limits&) const = default;
 };
 
 struct Gateway {
     std::vector<std::string> listen{"0.0.0.0:8080"};
     std::uint32_t threads = 0;  // 0 = one per core
+    std::uint64_t memory = 0;   // 0 = an eighth of the host's
+    milliseconds confirm_timeout{5'000};
     std::vector<std::string> trusted_proxies;
     Limits limits;
     bool operator==(const Gateway&) const = default;

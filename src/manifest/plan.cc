@@ -145,9 +145,6 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
         case Effect::edge_listeners:
             change.effects.push_back("opens and closes listening sockets; connections that are open stay");
             break;
-        case Effect::edge_restart:
-            change.effects.push_back("restarts the gateway; new connections wait until it is back");
-            break;
         case Effect::broker_address:
             change.effects.push_back("restarts every service and worker: their $AMQP_URL changes");
             break;

@@ -62,7 +62,7 @@ class Link:
 
 
 class Gateway:
-    def __init__(self, config, endpoints=None, services=(), threads=1):
+    def __init__(self, config, endpoints=None, services=(), threads=1, descriptors=None):
         self.folder = Path(tempfile.mkdtemp(prefix="havn-gateway-"))
         for name in ("applied/current", "logs", "run"):
             (self.folder / name).mkdir(parents=True)
@@ -71,8 +71,10 @@ class Gateway:
         self.listeners, self.ports = [], {}
         for name in ("edge", *(f"service:{service}" for service in services)):
             self._listen(name, threads)
+        self.errors = ""   # what it wrote to stderr, once it has ended
+        limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         self.process = subprocess.Popen(
-            [havn_binary(), "gateway"], cwd=self.folder, pass_fds=[self.link.theirs.fileno()],
+            [*limit, havn_binary(), "gateway"], cwd=self.folder, pass_fds=[self.link.theirs.fileno()],
             env={**os.environ, "HAVN_LINK": str(self.link.theirs.fileno())}, stderr=subprocess.PIPE,
             start_new_session=True)
         self.send_listeners()
@@ -109,8 +111,10 @@ class Gateway:
     def port(self):
         return self.ports["edge"]
 
-    def connect(self, name="edge", receive_buffer=None):
+    def connect(self, name="edge", receive_buffer=None, source=None):
         client = socket.socket()
+        if source:
+            client.bind((source, 0))
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.settimeout(10)
@@ -166,6 +170,7 @@ class Gateway:
             self.process.kill()
             _, errors = self.process.communicate()
             errors += b"\nnot ended by SIGTERM"
+        self.errors = errors.decode()
         self.link.close()
         for _, listener in self.listeners:
             listener.close()

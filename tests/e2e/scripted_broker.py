@@ -29,6 +29,12 @@ class Message:
     def close_channel(self):
         self.connection.sendall(method(1, 20, 40, struct.pack(">H", 406) + short_string("no") + b"\0\0\0\0"))
 
+    def block(self, reason="low on disk"):
+        self.connection.sendall(method(0, 10, 60, short_string(reason)))
+
+    def unblock(self):
+        self.connection.sendall(method(0, 10, 61))
+
     def hang_up(self):
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -86,12 +92,13 @@ class ScriptedBroker:
         _, _, size = struct.unpack(">BHI", stream.read(7))
         header = stream.read(size)
         stream.read(1)
-        left, body = struct.unpack(">Q", header[4:12])[0], b""
-        while len(body) < left:
+        left, parts = struct.unpack(">Q", header[4:12])[0], []
+        while left > 0:
             _, _, size = struct.unpack(">BHI", stream.read(7))
-            body += stream.read(size)
+            parts.append(stream.read(size))
+            left -= size
             stream.read(1)
-        return Message(connection, tag, routing_key, mandatory, header, body)
+        return Message(connection, tag, routing_key, mandatory, header, b"".join(parts))
 
     def __enter__(self):
         return self

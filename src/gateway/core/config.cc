@@ -59,13 +59,14 @@ void read_limits(JsonReader& reader, Limits& limits) {
     reader.duration("head_timeout_ms", limits.head_timeout, 1);
     reader.duration("idle_timeout_ms", limits.idle_timeout, 1);
     reader.number("connections_max", limits.connections_max, 1, 10'000'000);
+    reader.number("connections_per_address", limits.connections_per_address, 0, 10'000'000);
 }
 
 void read_broker(JsonReader& reader, BrokerAddress& broker) {
     reader.text("address", broker.address);
     reader.text("user", broker.user);
     reader.text("password", broker.password);
-    reader.text("vhost", broker.vhost);
+    reader.text("vhost", broker.vhost, 255);
     reader.duration("confirm_timeout_ms", broker.confirm_timeout, 1);
 }
 
@@ -116,6 +117,8 @@ static Json to_json(const Route& route) {
 
 Json to_json(const Config& config) {
     Json json{{"revision", config.revision},
+              {"threads", config.threads},
+              {"memory_bytes", config.memory_bytes},
               {"upstreams", Json::array()},
               {"routes", Json::array()},
               {"limits",
@@ -123,7 +126,8 @@ Json to_json(const Config& config) {
                 {"header_count_max", config.limits.header_count_max},
                 {"head_timeout_ms", config.limits.head_timeout.count()},
                 {"idle_timeout_ms", config.limits.idle_timeout.count()},
-                {"connections_max", config.limits.connections_max}}},
+                {"connections_max", config.limits.connections_max},
+                {"connections_per_address", config.limits.connections_per_address}}},
               {"broker",
                {{"address", config.broker.address},
                 {"user", config.broker.user},
@@ -140,6 +144,8 @@ Result<Config> config_from_json(const Json& json) {
     Config config;
     JsonReader reader(json, "the gateway's configuration");
     reader.number("revision", config.revision, 0, UINT64_MAX);
+    reader.number("threads", config.threads, 0, 256);
+    reader.number("memory_bytes", config.memory_bytes, 0, UINT64_MAX >> 1);
     reader.objects("upstreams",
                    [&](JsonReader& item) { read_upstream(item, config.upstreams.emplace_back()); });
     reader.objects("routes", [&](JsonReader& item) { read_route(item, config.routes.emplace_back()); });

@@ -45,9 +45,10 @@ struct Route {
 struct Limits {
     std::uint32_t head_bytes_max = 16384;
     std::uint32_t header_count_max = 100;
-    milliseconds head_timeout{10'000};       // from the first byte of a request to the end of its head
-    milliseconds idle_timeout{75'000};       // between requests
-    std::uint64_t connections_max = 20'000;  // per thread
+    milliseconds head_timeout{10'000};          // from the first byte of a request to the end of its head
+    milliseconds idle_timeout{75'000};          // between requests
+    std::uint64_t connections_max = 20'000;     // from outside, over all threads
+    std::uint64_t connections_per_address = 0;  // of them, of one address; 0: a quarter
 };
 
 struct BrokerAddress {
@@ -58,6 +59,9 @@ struct BrokerAddress {
 
 struct Config {
     std::uint64_t revision = 0;
+    std::uint32_t threads = 0;  // 0: one per core, or as many as there are sockets of one address
+    std::uint64_t memory_bytes =
+        0;  // for request bodies on their way into queues; 0: an eighth of the host's
     std::vector<Upstream> upstreams;
     std::vector<Route> routes;
     Limits limits;

@@ -23,7 +23,9 @@ TEST(Config, what_is_written_reads_back_the_same) {
     queue.body_bytes_max = 99;
     queue.headers = {"X-A"};
     config.routes = {route, queue};
-    config.limits = {1024, 10, milliseconds(1), milliseconds(2), 3};
+    config.threads = 3;
+    config.memory_bytes = 5u << 20;
+    config.limits = {1024, 10, milliseconds(1), milliseconds(2), 3, 4};
     config.broker = {"1.2.3.4:5672", "u", "p", "v", milliseconds(9)};
     config.trusted_proxies = {"10.0.0.0/8", "::1"};
     const Json json = to_json(config);
@@ -33,6 +35,9 @@ TEST(Config, what_is_written_reads_back_the_same) {
     EXPECT_EQ(read->routes[0].fallback->type, "application/json");
     EXPECT_EQ(read->routes[1].body_bytes_max, 99u);
     EXPECT_EQ(read->broker.confirm_timeout, milliseconds(9));
+    EXPECT_EQ(read->threads, 3u);
+    EXPECT_EQ(read->memory_bytes, 5u << 20);
+    EXPECT_EQ(read->limits.connections_per_address, 4u);
 }
 
 TEST(Config, what_is_left_out_has_its_default) {
@@ -62,6 +67,10 @@ TEST(Config, an_error_names_the_key_and_what_was_found) {
         {R"({"upstreams":[{"name":"a","weights":[0]}]})", "upstreams[0].weights"},
         {R"({"limits":{"head_bytes_max":1}})", "limits.head_bytes_max"},
         {R"({"trusted_proxies":["10/8"]})", "'10/8' is no network"},
+        {R"({"threads":257})", "threads: expected a whole number from 0 to 256"},
+        {R"({"memory_bytes":"1G"})", "memory_bytes: expected a whole number"},
+        {R"({"broker":{"vhost":")" + std::string(256, 'v') + R"("}})",
+         "broker.vhost: expected a string of at most 255 bytes"},
     };
     for (const auto& [text, expected] : table) {
         const Result<Config> config = config_from_json(parse_json(text).value());

@@ -97,15 +97,32 @@ void show_queues(prometheus::Writer& out, const Merged<QueueMetrics>& queues) {
 
 }  // namespace
 
-std::string Metrics::prometheus(std::span<const Metrics* const> threads) {
+static void show_process(prometheus::Writer& out, const Metrics::Process& process) {
+    out.value("havn_gateway_memory_used_bytes", "gauge",
+              "Memory held for request bodies on their way into queues.", process.memory_used);
+    out.value("havn_gateway_memory_limit_bytes", "gauge",
+              "What that memory may grow to; beyond, jobs are answered 503.", process.memory_limit);
+    out.value("havn_gateway_connections_limit", "gauge", "Client connections from outside that fit.",
+              process.connections_max);
+    out.value("havn_gateway_descriptors_limit", "gauge", "Open descriptors this process may have.",
+              process.descriptors_max);
+}
+
+std::string Metrics::prometheus(std::span<const Metrics* const> threads, const Process& process) {
     struct Row {
         std::string_view name, type, help;
         Counter Metrics::* counter;
     };
-    static constexpr std::array<Row, 7> rows{{
+    static constexpr std::array<Row, 10> rows{{
         {"connections_accepted_total", "counter", "Client connections accepted.",
          &Metrics::connections_accepted},
         {"connections_open", "gauge", "Client connections open.", &Metrics::connections_open},
+        {"connections_refused_total", "counter", "Client connections closed: their address had too many.",
+         &Metrics::connections_refused},
+        {"connections_shed_total", "counter", "Idle client connections closed to make room.",
+         &Metrics::connections_shed},
+        {"memory_refusals_total", "counter", "Jobs answered 503 because the memory for bodies was full.",
+         &Metrics::memory_refusals},
         {"requests_in_flight", "gauge", "Requests being served.", &Metrics::requests_in_flight},
         {"bad_requests_total", "counter", "Requests refused before routing.", &Metrics::bad_requests},
         {"received_bytes_total", "counter", "Bytes of request bodies.", &Metrics::bytes_received},
@@ -113,6 +130,7 @@ std::string Metrics::prometheus(std::span<const Metrics* const> threads) {
         {"log_lines_dropped_total", "counter", "Access log lines lost.", &Metrics::log_lines_dropped},
     }};
     prometheus::Writer out;
+    show_process(out, process);
     for (const Row& row : rows) {
         std::uint64_t total = 0;
         for (const Metrics* metrics : threads) total += (metrics->*row.counter).value();

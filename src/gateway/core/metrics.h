@@ -55,10 +55,17 @@ class Metrics {
     QueueMetrics& queue(const std::string& name) { return get(queues_, name); }
 
     Counter connections_accepted, connections_open, requests_in_flight, bad_requests;
+    Counter connections_refused, connections_shed, memory_refusals;
     Counter bytes_received, bytes_sent, log_lines_dropped;
 
+    // What holds for the process.
+    struct Process {
+        std::uint64_t memory_used = 0, memory_limit = 0;  // bytes
+        std::uint64_t connections_max = 0, descriptors_max = 0;
+    };
+
     // The sum over all threads.
-    static std::string prometheus(std::span<const Metrics* const> threads);
+    static std::string prometheus(std::span<const Metrics* const> threads, const Process& process);
 
   private:
     template <class Value>

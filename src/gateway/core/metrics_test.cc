@@ -19,10 +19,14 @@ TEST(Metrics, are_summed_over_threads) {
     b.service("web").retries.add();
     b.queue("q").accepted.add(5);
     const Metrics* const both[] = {&a, &b};
-    const std::string text = Metrics::prometheus(both);
+    const std::string text = Metrics::prometheus(both, {1000, 2000, 100, 1024});
     EXPECT_EQ(prometheus::mistake_in(text), "");
     for (const std::string line : {
              "havn_gateway_connections_open 4\n",
+             "havn_gateway_memory_used_bytes 1000\n",
+             "havn_gateway_memory_limit_bytes 2000\n",
+             "havn_gateway_connections_limit 100\n",
+             "havn_gateway_descriptors_limit 1024\n",
              "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"2xx\"} 2\n",
              "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"client_left\"} 1\n",
              "havn_gateway_requests_total{route=\"/x\\\"y\",code=\"5xx\"} 1\n",

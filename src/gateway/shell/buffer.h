@@ -1,4 +1,5 @@
-// Buffers of one thread. A connection holds one only while bytes are in it: an idle one costs none.
+// Buffers of one thread. A connection holds one only while bytes are in it: an idle one costs none. A request
+// begins in a small one, which nearly every head fits into, because it is held until the request is over.
 //
 // A buffer knows its own capacity: the configuration may change it for those taken later, so whoever copies
 // into a buffer asks that buffer, or takes one that is large enough.
@@ -47,7 +48,8 @@ using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
 
 class BufferPool {
   public:
-    static constexpr std::size_t kept_max = 64;
+    static constexpr std::size_t kept_max = 64, small_kept_max = 512;
+    static constexpr std::size_t small_bytes = 4096;
     static constexpr std::size_t own_fields_bytes = 4096;  // more than what we add to a head
 
     // Of the buffers taken from now on.
@@ -63,24 +65,29 @@ class BufferPool {
         if (capacity > capacity_) return BufferPtr(new Buffer(capacity), BufferReturn{this});
         return take();
     }
-    BufferPtr take() {
-        if (free_.empty()) return BufferPtr(new Buffer(capacity_), BufferReturn{this});
-        Buffer* const buffer = free_.back().release();
-        free_.pop_back();
-        buffer->clear();
-        return BufferPtr(buffer, BufferReturn{this});
-    }
+    BufferPtr take() { return take(free_, capacity_); }
+    BufferPtr take_small() { return take(free_small_, small_bytes); }
     void give_back(Buffer* buffer) {
-        if (free_.size() >= kept_max || buffer->capacity != capacity_) {
-            delete buffer;
-        } else {
+        if (buffer->capacity == small_bytes && free_small_.size() < small_kept_max) {
+            free_small_.emplace_back(buffer);
+        } else if (buffer->capacity == capacity_ && free_.size() < kept_max) {
             free_.emplace_back(buffer);
+        } else {
+            delete buffer;
         }
     }
 
   private:
+    BufferPtr take(std::vector<std::unique_ptr<Buffer>>& free, std::size_t capacity) {
+        if (free.empty()) return BufferPtr(new Buffer(capacity), BufferReturn{this});
+        Buffer* const buffer = free.back().release();
+        free.pop_back();
+        buffer->clear();
+        return BufferPtr(buffer, BufferReturn{this});
+    }
+
     std::size_t capacity_ = 36864;
-    std::vector<std::unique_ptr<Buffer>> free_;
+    std::vector<std::unique_ptr<Buffer>> free_, free_small_;
 };
 
 inline void BufferReturn::operator()(Buffer* buffer) const {

@@ -1,5 +1,6 @@
 #include "gateway/shell/client.h"
 
+#include <cerrno>
 #include <cstring>
 
 #include "gateway/shell/exchange.h"
@@ -11,14 +12,15 @@ static constexpr std::uint32_t linger_bytes_max = 1u << 20;
 static constexpr milliseconds linger_max{2'000};
 static constexpr int steps_max = 64;  // pipelined requests in one turn
 
-Client::Client(Worker& worker, io::Fd fd, std::string address, const RouteEntry* service)
+Client::Client(Worker& worker, io::Fd fd, const IpAddress& address, bool trusted, Admission::Place place,
+               const RouteEntry* service)
     : socket(std::move(fd)),
       worker_(worker),
       service_(service),
-      address_(std::move(address)),
-      since_(worker.now()) {
-    // Services speak for the clients they serve; others only when their network is trusted.
-    trusted_ = service != nullptr || worker.is_trusted(address_);
+      place_(std::move(place)),
+      address_(to_text(address)),
+      since_(worker.now()),
+      trusted_(trusted) {
     worker_.deadlines().set(*this, deadline());
 }
 
@@ -105,7 +107,7 @@ bool Client::next_request() {
             if (!in_ && stopping_) close();
             return false;
         }
-        if (!in_) in_ = worker_.buffers().take();
+        if (!in_) in_ = worker_.buffers().take_small();
         const Socket::Received received = socket.receive(in_->space(), in_->space_size());
         if (received.status == Socket::Status::ok) {
             in_->end += received.size;
@@ -162,7 +164,7 @@ void Client::exchange_over(After after, BufferPtr rest) {
     since_ = worker_.now();
     in_ = std::move(rest);
     arrival_.reset();
-    if (after == After::keep && !(stopping_ && !in_)) return;
+    if (after == After::keep && !(stopping_ && !in_)) return worker_.client_waits(*this);
     in_.reset();
     if (after == After::linger) {
         begin_linger();
@@ -191,6 +193,12 @@ void Client::linger() {
     }
 }
 
+bool Client::idle_since(Time time) const {
+    if (state_ != State::reading || in_ || socket.readable() || since_ > time) return false;
+    char byte;
+    return ::recv(socket.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void Client::stop() {
     stopping_ = true;
     if (state_ == State::reading && !in_) close();
@@ -201,6 +209,7 @@ void Client::close() {
     state_ = State::closed;
     in_.reset();
     socket.close();
+    place_.leave();
     worker_.deadlines().clear(*this);
     worker_.client_closed(*this);
 }

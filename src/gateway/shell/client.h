@@ -3,8 +3,11 @@
 // Idle, it holds no buffer and no exchange.
 #pragma once
 
+#include <cstdint>
+#include <list>
 #include <string>
 
+#include "gateway/core/admission.h"
 #include "gateway/shell/buffer.h"
 #include "gateway/shell/socket.h"
 #include "gateway/shell/timer.h"
@@ -27,7 +30,8 @@ class Client : public Pollable, public Timer {
     };
 
     // `service`: the route of everything that comes from a service's own listener; null on the edge.
-    Client(Worker& worker, io::Fd fd, std::string address, const RouteEntry* service);
+    Client(Worker& worker, io::Fd fd, const IpAddress& address, bool trusted, Admission::Place place,
+           const RouteEntry* service);
     ~Client() override;
 
     void on_ready(std::uint32_t events) override;
@@ -42,12 +46,19 @@ class Client : public Pollable, public Timer {
     // No further request; an idle connection closes now.
     void stop();
 
+    // It has waited for a request since before `time`, and nothing of one has come.
+    bool idle_since(Time time) const;
+    void close_idle() { close(); }
+
     const std::string& address() const { return address_; }
     bool trusted() const { return trusted_; }
     const RouteEntry* service() const { return service_; }
 
+    // The worker's.
     Socket socket;
-    std::size_t slot = 0;  // the worker's
+    std::size_t slot = 0;
+    std::size_t later_slot = SIZE_MAX;    // among those driven in the next turn
+    std::list<Client*>::iterator by_age;  // on the edge only
 
   private:
     enum class State : std::uint8_t { reading, exchanging, lingering, closed };
@@ -63,6 +74,7 @@ class Client : public Pollable, public Timer {
 
     Worker& worker_;
     const RouteEntry* service_;
+    Admission::Place place_;
     std::string address_;
     std::unique_ptr<Exchange> exchange_;
     BufferPtr in_;

@@ -11,6 +11,8 @@ namespace havn::gateway {
 using http1::Method;
 using Kind = http1::Framing::Kind;
 
+Exchange::Exchange(Worker& worker) : worker_(worker), held_(worker.memory()) {}
+
 void Exchange::reset() {
     client_ = nullptr;
     tables_.reset();
@@ -32,7 +34,8 @@ void Exchange::reset() {
     arrival_.reset();
     body_rule_ = http1::Rule::none;
     status_ = 0;
-    if (payload_.capacity() > 65536) payload_ = {};
+    held_.release();
+    if (payload_.capacity() > 65536) std::string().swap(payload_);
     payload_.clear();
     phase_ = Phase::over;
     last_failure_ = Failure::none;

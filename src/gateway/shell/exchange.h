@@ -29,7 +29,7 @@ class Worker;
 
 class Exchange : public Timer, public Publisher::Waiter {
   public:
-    explicit Exchange(Worker& worker) : worker_(worker) {}
+    explicit Exchange(Worker& worker);
     virtual ~Exchange() = default;
 
     // `in` begins with the head's `head_bytes`; the body may follow, and further requests.
@@ -125,6 +125,7 @@ class Exchange : public Timer, public Publisher::Waiter {
                       std::string_view extra = {});
     void run_answer();
     void collect();
+    void answer_out_of_memory();
     void publish();
     void settle_job(Publisher::Outcome outcome);
     void finish(Client::After after);
@@ -168,6 +169,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     std::uint16_t status_ = 0;
 
     // Queue routes and answers of our own.
+    HeldBytes held_;  // the body, until it is whole
     std::string payload_;
     std::string answer_body_;
     std::string_view cause_;

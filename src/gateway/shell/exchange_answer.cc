@@ -10,8 +10,9 @@ namespace havn::gateway {
 using Kind = http1::Framing::Kind;
 
 static constexpr std::uint64_t drained_bytes_max =
-    65536;                                // of an unread request body, to keep the connection
-static constexpr seconds answer_max{10};  // to take an answer of ours
+    65536;                                        // of an unread request body, to keep the connection
+static constexpr seconds answer_max{10};          // to take an answer of ours
+static constexpr std::uint64_t job_bytes = 2048;  // that a job costs beside its body and headers
 
 void Exchange::answer_error(std::uint16_t status, std::string_view cause, std::string_view message,
                             std::string_view extra) {
@@ -74,6 +75,10 @@ void Exchange::collect() {
     if (facts_.body.kind == Kind::length && facts_.body.length > max) {
         return answer_error(413, "body", "the request body is larger than the route takes");
     }
+    if (facts_.body.kind == Kind::length && !body_read_on_ &&
+        !worker_.memory().has_room(facts_.body.length)) {
+        return answer_out_of_memory();
+    }
     if (!is_set()) worker_.deadlines().set(*this, total_deadline_);
     if (facts_.expects_continue && !client_served_ && in_->size() == 0 && !request_body_.done()) {
         client_served_ = true;
@@ -87,15 +92,26 @@ void Exchange::collect() {
     while (!request_body_.done()) {
         std::string_view piece;
         if (const Take taken = take_body_piece(piece); taken != Take::piece) return body_stopped(taken);
-        payload_ += piece;
-        if (payload_.size() > max)
+        if (held_.size() + piece.size() > max)
             return answer_error(413, "body", "the request body is larger than the route takes");
+        if (!held_.append(piece)) return answer_out_of_memory();
     }
     publish();
 }
 
+// What was held so far is free again before the answer is written.
+void Exchange::answer_out_of_memory() {
+    held_.release();
+    entry_->queue->refused.add();
+    worker_.metrics().memory_refusals.add();
+    answer_error(503, "memory",
+                 "too many request bodies are held for queues at present; the job was not accepted, "
+                 "send it again later",
+                 "Retry-After: 1\r\n");
+}
+
 void Exchange::publish() {
-    Publisher::Job job;
+    Job job(held_.take());
     job.id = std::string(id_.view());
     job.queue = entry_->route->queue;
     job.headers = job_headers({.head = head_,
@@ -107,7 +123,9 @@ void Exchange::publish() {
     for (const http1::Header& header : head_.headers) {
         if (header.field == http1::Field::content_type) job.content_type = std::string(header.value);
     }
-    job.body = std::move(payload_);
+    std::uint64_t beside = job_bytes;
+    for (const auto& [name, value] : job.headers) beside += name.size() + value.size();
+    if (!job.body.take_beside(beside)) return answer_out_of_memory();
     phase_ = Phase::publishing;
     worker_.deadlines().set(*this, worker_.now() + tables_->config->broker.confirm_timeout);
     worker_.publisher().publish(std::move(job), *this);
@@ -120,7 +138,10 @@ void Exchange::on_published(Publisher::Outcome outcome) {
 }
 
 void Exchange::settle_job(Publisher::Outcome outcome) {
-    worker_.publisher().forget(*this);
+    Publisher& publisher = worker_.publisher();
+    const std::string reason(publisher.blocked_reason());
+    if (outcome == Publisher::Outcome::timed_out && publisher.give_up(*this))
+        outcome = Publisher::Outcome::withdrawn;
     const bool confirmed = outcome == Publisher::Outcome::confirmed;
     (confirmed ? entry_->queue->accepted : entry_->queue->refused).add();
     if (confirmed) {
@@ -128,7 +149,11 @@ void Exchange::settle_job(Publisher::Outcome outcome) {
         return answer({202, "application/json", payload_, fmt::format("Location: /jobs/{}\r\n", id_.view())});
     }
     const std::string_view cause = Publisher::name(outcome);
-    answer_error(503, cause, Publisher::message(outcome), "Retry-After: 1\r\n");
+    if (reason.empty() || outcome == Publisher::Outcome::refused) {
+        return answer_error(503, cause, Publisher::message(outcome), "Retry-After: 1\r\n");
+    }
+    const std::string message = fmt::format("{} (it says: {})", Publisher::message(outcome), reason);
+    answer_error(503, cause, message, "Retry-After: 10\r\n");
 }
 
 void Exchange::client_lost() {

@@ -1,7 +1,6 @@
 #include "gateway/shell/gateway.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 
 #include <map>
 #include <set>
@@ -12,6 +11,7 @@
 #include "gateway/shell/worker.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/host.h"
 #include "io/link.h"
 #include "io/loop.h"
 #include "rpc/server.h"
@@ -24,6 +24,8 @@ constexpr const char* socket_path = "run/gateway.sock";
 constexpr const char* log_folder = "logs/gateway";  // ours alone
 constexpr const char* log_path = "logs/gateway/access.log";
 constexpr seconds finish_max{10};  // for requests under way at a stop
+constexpr std::uint64_t memory_part = 8, memory_min = 64u << 20;
+constexpr std::size_t shed_beside_max = 16;  // clients, of each thread
 
 // What the main thread knows: the link, the control socket, and the workers it passes everything on to.
 class Gateway {
@@ -36,11 +38,13 @@ class Gateway {
 
   private:
     struct Thread {
+        std::size_t id = 0;
+        std::unique_ptr<Metrics> metrics;
         std::unique_ptr<Worker> worker;
         std::thread thread;
     };
     struct Draining {
-        std::uint64_t version;          // the version that dropped the endpoint
+        std::uint64_t version = 0;      // the version that dropped the endpoint
         std::set<std::size_t> threads;  // that have not said it is unused yet
     };
 
@@ -50,12 +54,23 @@ class Gateway {
     Result<> take_message(io::Link::Message message);
     Result<> take_listeners(io::Link::Message& message);
     Result<> take_endpoints(const Json& body);
-    void start_threads(std::size_t count);
+    void arrange(bool sockets_changed);
+    std::size_t threads_wanted() const;
+    void start_thread();
+    void end_thread();
+    Result<> share_out_sockets();
+    void post_to_all(const std::function<void(Worker&)>& job);
+    void on_thread_ended(std::size_t id);
+    void shed_beside(const Worker* asking);
     void apply_config(Config config);
+    void apply_limits();
     void load_config();
-    void on_applied(std::uint64_t version);
+    void on_applied(std::size_t thread, std::uint64_t version);
+    void note_applied();
     void on_drained(std::size_t thread, const std::string& endpoint, std::uint64_t version);
+    void send_drained();
     void note_ready();
+    std::vector<const Metrics*> all_metrics() const;
     void join();
 
     io::Task<rpc::Response> put_config(rpc::Request request);
@@ -66,11 +81,19 @@ class Gateway {
     io::Link link_;
     rpc::Server server_;
     LogWriter log_;
+    Shared shared_;
+    std::uint64_t descriptors_ = io::raise_descriptor_limit();
     std::vector<Thread> threads_;
+    std::vector<Thread> leaving_;  // they finish what is under way
+    std::vector<std::unique_ptr<Metrics>>
+        ended_metrics_;  // of those that did; the next one counts on in them
+    std::size_t threads_begun_ = 0;
+    std::map<std::pair<std::string, std::string>, std::vector<io::Fd>> sockets_;  // by name and address
     std::shared_ptr<const Config> config_ = std::make_shared<const Config>();
     Services::Table endpoints_;
     std::uint64_t version_ = 0;
-    std::map<std::uint64_t, std::size_t> applying_;  // version -> threads that have not applied it yet
+    std::map<std::uint64_t, std::set<std::size_t>>
+        applying_;  // version -> threads that have not applied it yet
     std::map<std::string, Draining> draining_;
     std::optional<Error> failure_;
     bool config_known_ = false, listeners_known_ = false, endpoints_known_ = false, ready_ = false;
@@ -109,10 +132,10 @@ Json to_json(const Services::Table& table) {
 }
 
 Result<> Gateway::run() {
-    rlimit files{};
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
+    shared_.shed_elsewhere = [this](const Worker& asking) {
+        loop_.post([this, asking = &asking] { shed_beside(asking); });
+    };
+    apply_limits();
     if (Result<> made = io::make_folder(log_folder); !made) log::error("{}", made.error().text());
     load_config();
     server_.route("PUT", "/config", [this](rpc::Request request) { return put_config(std::move(request)); });
@@ -129,11 +152,27 @@ Result<> Gateway::run() {
 }
 
 void Gateway::join() {
-    for (Thread& thread : threads_) {
-        if (!thread.thread.joinable()) continue;
-        thread.worker->post([worker = thread.worker.get()] { worker->stop_now(); });
-        thread.thread.join();
+    post_to_all([](Worker& worker) { worker.stop_now(); });
+    for (std::vector<Thread>* list : {&threads_, &leaving_}) {
+        for (Thread& thread : *list) {
+            if (thread.thread.joinable()) thread.thread.join();
+        }
     }
+}
+
+// To each thread, on it.
+void Gateway::post_to_all(const std::function<void(Worker&)>& job) {
+    for (const std::vector<Thread>* list : {&threads_, &leaving_}) {
+        for (const Thread& thread : *list) {
+            thread.worker->post([worker = thread.worker.get(), job] { job(*worker); });
+        }
+    }
+}
+
+void Gateway::shed_beside(const Worker* asking) {
+    post_to_all([asking](Worker& worker) {
+        if (&worker != asking) worker.shed_idle(shed_beside_max, Duration::zero());
+    });
 }
 
 void Gateway::load_config() {
@@ -150,10 +189,17 @@ void Gateway::load_config() {
 void Gateway::apply_config(Config config) {
     config_ = std::make_shared<const Config>(std::move(config));
     config_known_ = true;
-    for (Thread& thread : threads_) {
-        thread.worker->post([worker = thread.worker.get(), config = config_] { worker->set_config(config); });
-    }
-    note_ready();
+    apply_limits();
+    post_to_all([config = config_](Worker& worker) { worker.set_config(config); });
+    arrange(false);
+}
+
+void Gateway::apply_limits() {
+    const std::uint64_t share = std::max(io::host_memory_bytes() / memory_part, memory_min);
+    shared_.memory.set_limit(config_->memory_bytes > 0 ? config_->memory_bytes : share);
+    shared_.admission.set_limits({.connections = config_->limits.connections_max,
+                                  .per_address = config_->limits.connections_per_address,
+                                  .descriptors = descriptors_});
 }
 
 io::Task<void> Gateway::serve_link() {
@@ -183,21 +229,46 @@ Result<> Gateway::take_listeners(io::Link::Message& message) {
     if (!list.is_array() || list.size() != message.descriptors.size()) {
         return fail(Error::Kind::invalid, "listeners: one descriptor per entry expected");
     }
-    std::map<std::pair<std::string, std::string>, std::vector<io::Fd>> by_address;
-    std::size_t most = 0;
+    std::map<std::pair<std::string, std::string>, std::vector<io::Fd>> sockets;
     for (std::size_t i = 0; i < list.size(); ++i) {
         const std::string name = list[i].value("name", ""), address = list[i].value("address", "");
-        std::vector<io::Fd>& sockets = by_address[{name, address}];
-        sockets.push_back(std::move(message.descriptors[i]));
-        most = std::max(most, sockets.size());
+        io::Fd& fd = message.descriptors[i];
+        if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("listening socket");
+        sockets[{name, address}].push_back(std::move(fd));
     }
-    if (threads_.empty()) start_threads(most > 1 ? most : std::thread::hardware_concurrency());
+    sockets_ = std::move(sockets);
+    listeners_known_ = true;
+    arrange(true);
+    return {};
+}
+
+// Threads and their sockets as the configuration and the supervisor want them; both may change at any time.
+void Gateway::arrange(bool sockets_changed) {
+    if (stopping_ || !config_known_ || !listeners_known_) return;
+    const std::size_t wanted = threads_wanted(), before = threads_.size();
+    while (threads_.size() < wanted) start_thread();
+    while (threads_.size() > wanted) end_thread();
+    if (before > 0 && before != wanted) log::info("{} threads instead of {}", wanted, before);
+    if (sockets_changed || before != wanted) {
+        if (Result<> shared = share_out_sockets(); !shared) log::error("{}", shared.error().text());
+    }
+    note_ready();
+}
+
+std::size_t Gateway::threads_wanted() const {
+    if (config_->threads > 0) return config_->threads;
+    std::size_t most = 0;
+    for (const auto& [key, sockets] : sockets_) most = std::max(most, sockets.size());
+    return most > 1 ? most : std::max(std::thread::hardware_concurrency(), 1u);
+}
+
+Result<> Gateway::share_out_sockets() {
     std::vector<std::vector<Listener::Source>> per_thread(threads_.size());
-    for (auto& [key, sockets] : by_address) {
+    for (const auto& [key, sockets] : sockets_) {
         const std::size_t own = std::max(sockets.size(), threads_.size());
         for (std::size_t i = 0; i < own; ++i) {  // fewer sockets than threads: threads share
             io::Fd copy(::fcntl(sockets[i % sockets.size()].get(), F_DUPFD_CLOEXEC, 0));
-            if (!copy || ::fcntl(copy.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("listening socket");
+            if (!copy) return fail_errno("listening socket");
             per_thread[i % threads_.size()].push_back({key.first, std::move(copy)});
         }
     }
@@ -206,26 +277,52 @@ Result<> Gateway::take_listeners(io::Link::Message& message) {
         threads_[i].worker->post(
             [worker = threads_[i].worker.get(), sources] { worker->set_listeners(std::move(*sources)); });
     }
-    listeners_known_ = true;
-    note_ready();
     return {};
 }
 
-void Gateway::start_threads(std::size_t count) {
-    for (std::size_t i = 0; i < std::max<std::size_t>(count, 1); ++i) {
-        Thread thread;
-        thread.worker =
-            std::make_unique<Worker>(log_, [this, i](const std::string& endpoint, std::uint64_t version) {
-                loop_.post([this, i, endpoint, version] { on_drained(i, endpoint, version); });
-            });
-        Worker* const worker = thread.worker.get();
-        worker->post([worker, config = config_, endpoints = endpoints_, version = version_] {
-            worker->set_config(config);
-            worker->set_endpoints(endpoints, version);
-        });
-        thread.thread = std::thread([worker] { worker->run(); });
-        threads_.push_back(std::move(thread));
+void Gateway::start_thread() {
+    Thread thread;
+    const std::size_t id = thread.id = ++threads_begun_;
+    if (ended_metrics_.empty()) {
+        thread.metrics = std::make_unique<Metrics>();
+    } else {
+        thread.metrics = std::move(ended_metrics_.back());
+        ended_metrics_.pop_back();
     }
+    const auto drained = [this, id](const std::string& endpoint, std::uint64_t version) {
+        loop_.post([this, id, endpoint, version] { on_drained(id, endpoint, version); });
+    };
+    thread.worker = std::make_unique<Worker>(shared_, *thread.metrics, log_, drained);
+    Worker* const worker = thread.worker.get();
+    worker->post([worker, config = config_, endpoints = endpoints_, version = version_] {
+        worker->set_config(config);
+        worker->set_endpoints(endpoints, version);
+    });
+    thread.thread = std::thread([this, worker, id] {
+        worker->run();
+        loop_.post([this, id] { on_thread_ended(id); });
+    });
+    threads_.push_back(std::move(thread));
+}
+
+// It takes no new connection, and ends when those it has are done.
+void Gateway::end_thread() {
+    Thread thread = std::move(threads_.back());
+    threads_.pop_back();
+    thread.worker->post([worker = thread.worker.get()] { worker->stop(); });
+    leaving_.push_back(std::move(thread));
+}
+
+void Gateway::on_thread_ended(std::size_t id) {
+    const auto thread = std::ranges::find(leaving_, id, &Thread::id);
+    if (thread == leaving_.end()) return;
+    thread->thread.join();
+    ended_metrics_.push_back(std::move(thread->metrics));
+    leaving_.erase(thread);
+    for (auto& [version, threads] : applying_) threads.erase(id);
+    for (auto& [endpoint, draining] : draining_) draining.threads.erase(id);
+    note_applied();
+    send_drained();
 }
 
 Result<> Gateway::take_endpoints(const Json& body) {
@@ -236,36 +333,50 @@ Result<> Gateway::take_endpoints(const Json& body) {
     } catch (const Json::exception& error) {
         return fail(Error::Kind::invalid, std::string("endpoints: ") + error.what());
     }
+    std::set<std::size_t> ids;
+    for (const Thread& thread : threads_) ids.insert(thread.id);
+    for (const Thread& thread : leaving_) ids.insert(thread.id);
     const std::set<std::string> now = addresses(table);
     for (const std::string& endpoint : addresses(endpoints_)) {
         if (now.contains(endpoint)) continue;
         Draining& draining = draining_[endpoint];
         draining.version = version_;
-        for (std::size_t i = 0; i < threads_.size(); ++i) draining.threads.insert(i);
+        for (const std::size_t id : ids) draining.threads.insert(id);
     }
     for (const std::string& endpoint : now) draining_.erase(endpoint);
     endpoints_ = table;
     endpoints_known_ = true;
-    applying_[version_] = threads_.size();
-    for (Thread& thread : threads_) {
-        thread.worker->post([this, worker = thread.worker.get(), table, version = version_] {
-            worker->set_endpoints(table, version);
-            loop_.post([this, version] { on_applied(version); });
-        });
+    applying_[version_] = ids;
+    for (const std::vector<Thread>* list : {&threads_, &leaving_}) {
+        for (const Thread& thread : *list) {
+            thread.worker->post(
+                [this, id = thread.id, worker = thread.worker.get(), table, version = version_] {
+                    worker->set_endpoints(table, version);
+                    loop_.post([this, id, version] { on_applied(id, version); });
+                });
+        }
     }
-    if (threads_.empty()) {
-        applying_[version_] = 1;
-        on_applied(version_);
-    }
+    note_applied();
+    send_drained();
     return {};
 }
 
-void Gateway::on_applied(std::uint64_t version) {
+void Gateway::on_applied(std::size_t thread, std::uint64_t version) {
     const auto entry = applying_.find(version);
-    if (entry == applying_.end() || --entry->second > 0) return;
-    applying_.erase(entry);
-    link_.send({{"type", "applied"}, {"version", version}});
-    note_ready();
+    if (entry != applying_.end()) entry->second.erase(thread);
+    note_applied();
+}
+
+void Gateway::note_applied() {
+    for (auto entry = applying_.begin(); entry != applying_.end();) {
+        if (!entry->second.empty()) {
+            ++entry;
+            continue;
+        }
+        link_.send({{"type", "applied"}, {"version", entry->first}});
+        entry = applying_.erase(entry);
+        note_ready();
+    }
 }
 
 // Word of an earlier removal may arrive when the endpoint was back and left again.
@@ -273,9 +384,19 @@ void Gateway::on_drained(std::size_t thread, const std::string& endpoint, std::u
     const auto entry = draining_.find(endpoint);
     if (entry == draining_.end() || entry->second.version != version) return;
     entry->second.threads.erase(thread);
-    if (!entry->second.threads.empty()) return;
-    draining_.erase(entry);
-    link_.send({{"type", "drained"}, {"endpoint", endpoint}});
+    send_drained();
+}
+
+// Of each endpoint that no thread uses any more.
+void Gateway::send_drained() {
+    for (auto entry = draining_.begin(); entry != draining_.end();) {
+        if (!entry->second.threads.empty()) {
+            ++entry;
+            continue;
+        }
+        link_.send({{"type", "drained"}, {"endpoint", entry->first}});
+        entry = draining_.erase(entry);
+    }
 }
 
 void Gateway::note_ready() {
@@ -293,13 +414,11 @@ io::Task<void> Gateway::serve_signals() {
 io::Task<void> Gateway::stop() {
     if (stopping_) co_return;
     stopping_ = true;
-    for (Thread& thread : threads_) {
-        thread.worker->post([worker = thread.worker.get()] { worker->stop(); });
-    }
+    post_to_all([](Worker& worker) { worker.stop(); });
     const Time deadline = io::now() + finish_max;
     const auto open = [this] {
         std::uint64_t count = 0;
-        for (const Thread& thread : threads_) count += thread.worker->metrics().connections_open.value();
+        for (const Metrics* metrics : all_metrics()) count += metrics->connections_open.value();
         return count;
     };
     while (open() > 0 && io::now() < deadline) co_await io::sleep_for(milliseconds(10));
@@ -315,25 +434,39 @@ io::Task<rpc::Response> Gateway::put_config(rpc::Request request) {
     co_return rpc::json({{"revision", config_->revision}});
 }
 
+std::vector<const Metrics*> Gateway::all_metrics() const {
+    std::vector<const Metrics*> all;
+    for (const std::vector<Thread>* list : {&threads_, &leaving_}) {
+        for (const Thread& thread : *list) all.push_back(thread.metrics.get());
+    }
+    for (const auto& metrics : ended_metrics_) all.push_back(metrics.get());
+    return all;
+}
+
 io::Task<rpc::Response> Gateway::get_status(rpc::Request) {
     std::uint64_t connections = 0, requests = 0;
-    for (const Thread& thread : threads_) {
-        connections += thread.worker->metrics().connections_open.value();
-        requests += thread.worker->metrics().requests_in_flight.value();
+    for (const Metrics* metrics : all_metrics()) {
+        connections += metrics->connections_open.value();
+        requests += metrics->requests_in_flight.value();
     }
     co_return rpc::json({{"ready", ready_},
                          {"revision", config_->revision},
                          {"threads", threads_.size()},
                          {"connections", connections},
+                         {"connections_max", shared_.admission.connections_max()},
+                         {"memory_bytes", shared_.memory.used()},
+                         {"memory_bytes_max", shared_.memory.limit()},
                          {"requests_in_flight", requests},
                          {"endpoints_version", version_},
                          {"services", to_json(endpoints_)}});
 }
 
 io::Task<rpc::Response> Gateway::get_metrics(rpc::Request) {
-    std::vector<const Metrics*> metrics;
-    for (const Thread& thread : threads_) metrics.push_back(&thread.worker->metrics());
-    co_return rpc::text(Metrics::prometheus(metrics), std::string(prometheus::content_type));
+    const Metrics::Process process{.memory_used = shared_.memory.used(),
+                                   .memory_limit = shared_.memory.limit(),
+                                   .connections_max = shared_.admission.connections_max(),
+                                   .descriptors_max = descriptors_};
+    co_return rpc::text(Metrics::prometheus(all_metrics(), process), std::string(prometheus::content_type));
 }
 
 }  // namespace

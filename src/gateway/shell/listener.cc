@@ -1,10 +1,10 @@
 #include "gateway/shell/listener.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "gateway/shell/worker.h"
 
@@ -12,34 +12,31 @@ namespace havn::gateway {
 
 static constexpr int accepts_per_event = 64;  // so that a flood of connections starves no request
 
-static std::string address_text(const sockaddr_storage& address) {
-    char text[INET6_ADDRSTRLEN] = "";
+// A Unix socket's peer is on this machine.
+static IpAddress ip_of(const sockaddr_storage& address) {
+    IpAddress ip{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     if (address.ss_family == AF_INET) {
-        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
+        std::memcpy(ip.data() + 12, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, 4);
     } else if (address.ss_family == AF_INET6) {
-        const in6_addr& ip = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&ip)) {
-            ::inet_ntop(AF_INET, ip.s6_addr + 12, text, sizeof text);
-        } else {
-            ::inet_ntop(AF_INET6, &ip, text, sizeof text);
-        }
-    } else {
-        return "127.0.0.1";  // a Unix socket's peer is on this machine
+        std::memcpy(ip.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, ip.size());
     }
-    return text;
+    return ip;
 }
 
 void Listener::on_ready(std::uint32_t) {
     for (int i = 0; i < accepts_per_event; ++i) {
+        // The event is for one: nobody has to make room for a second one that may not be there.
+        Admission::Place place = i == 0 ? worker_.place_for_one(of_edge()) : worker_.place_at_hand(of_edge());
+        if (!place) return;
         sockaddr_storage address{};
         socklen_t size = sizeof address;
         io::Fd fd(
             ::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd) {
-            worker_.accepted(std::move(fd), address_text(address), service_);
+            worker_.accepted(std::move(fd), ip_of(address), std::move(place), service_);
             continue;
         }
-        if (errno == EAGAIN) return;
+        if (errno == EAGAIN) return worker_.accepted_all();
         if (errno == EINTR || errno == ECONNABORTED) continue;
         return worker_.accept_failed(errno);
     }

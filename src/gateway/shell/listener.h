@@ -23,6 +23,7 @@ class Listener : public Pollable {
 
     void on_ready(std::uint32_t events) override;
     int fd() const { return fd_.get(); }
+    bool of_edge() const { return service_ == nullptr; }
 
   private:
     Worker& worker_;

@@ -133,7 +133,9 @@ std::unique_ptr<UpstreamConnection> Services::acquire(Endpoint& endpoint, Exchan
 }
 
 std::unique_ptr<UpstreamConnection> Services::connect(Endpoint& endpoint) {
-    io::Fd fd(::socket(endpoint.socket_address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int family = endpoint.socket_address.ss_family, kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    io::Fd fd(::socket(family, kind, 0));
+    if (!fd && observer_.free_descriptors(errno)) fd.reset(::socket(family, kind, 0));
     if (!fd) return nullptr;
     if (endpoint.socket_address.ss_family != AF_UNIX) {
         const int on = 1;
@@ -144,6 +146,7 @@ std::unique_ptr<UpstreamConnection> Services::connect(Endpoint& endpoint) {
                                     endpoint.socket_address_size);
     if (connected != 0 && errno != EINPROGRESS) return nullptr;
     auto connection = std::make_unique<UpstreamConnection>(*this, endpoint, std::move(fd), connected != 0);
+    connection->place_ = observer_.place_inside();
     if (connected != 0) connection->socket.not_writable_yet();
     if (!poller_.add(connection->socket.fd(), *connection, Poller::edge)) return nullptr;
     return connection;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/core/admission.h"
 #include "gateway/core/balancer.h"
 #include "gateway/core/config.h"
 #include "gateway/core/metrics.h"
@@ -67,6 +68,7 @@ class UpstreamConnection : public Pollable {
     friend class Services;
     Services& services_;
     Endpoint& endpoint_;
+    Admission::Place place_;
     bool connecting_;
     bool reused_ = false;
 };
@@ -84,6 +86,11 @@ class Services {
       public:
         virtual ~Observer() = default;
         virtual void on_drained(const std::string& endpoint, std::uint64_t removed_by) = 0;
+
+        // For each connection; and whether some descriptors were freed after `error_number` said they are
+        // short.
+        virtual Admission::Place place_inside() = 0;
+        virtual bool free_descriptors(int error_number) = 0;
     };
 
     Services(Poller& poller, Metrics& metrics, Observer& observer)

@@ -17,6 +17,9 @@ static constexpr std::size_t log_flush_bytes = 65536;
 static constexpr milliseconds log_flush_after{200};
 static constexpr milliseconds accept_pause{100};
 static constexpr std::size_t free_exchanges_max = 1024;
+static constexpr std::size_t shed_at_once = 16;    // clients, when descriptors are short
+static constexpr std::size_t shed_steps_max = 64;  // busy ones looked at to find an idle one
+static constexpr milliseconds idle_min{200};       // between two requests, at the least
 
 Worker::Mailbox::Mailbox(Poller& poller) : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     const Result<> added = poller.add(event_.get(), *this, Poller::level);
@@ -43,8 +46,10 @@ void Worker::Mailbox::post(std::function<void()> job) {
     (void)!::write(event_.get(), &one, sizeof one);
 }
 
-Worker::Worker(LogWriter& log, Drained drained)
-    : log_writer_(log),
+Worker::Worker(Shared& shared, Metrics& metrics, LogWriter& log, Drained drained)
+    : shared_(shared),
+      metrics_(metrics),
+      log_writer_(log),
       drained_(std::move(drained)),
       now_(io::now()),
       wall_(io::wall_now()),
@@ -70,14 +75,16 @@ void Worker::run() {
 }
 
 void Worker::turn() {
-    poller_.wait(driven_later_.empty() ? deadlines_.wait(io::now()) : milliseconds(0));
+    const bool at_once = more_to_send_ || !driven_later_.empty();
+    poller_.wait(at_once ? milliseconds(0) : deadlines_.wait(io::now()));
     now_ = io::now();
     wall_ = io::wall_now();
     const std::vector<Client*> later = std::exchange(driven_later_, {});
-    for (Client* client : later) client->drive();
+    for (Client* client : later) client->later_slot = SIZE_MAX;
+    for (Client* client : later) client->drive();  // one that closes meanwhile lives to the end of the turn
     poller_.dispatch();
     deadlines_.advance(now_, [](Deadlines::Entry& entry) { static_cast<Timer&>(entry).on_deadline(); });
-    publisher_->end_of_turn();
+    more_to_send_ = publisher_->end_of_turn();
     if (exchanges_.size() > free_exchanges_max) exchanges_.resize(free_exchanges_max);
     if (stopping_ && clients_.empty()) stopped_ = true;
 }
@@ -114,11 +121,8 @@ void Worker::set_listeners(std::vector<Listener::Source> sources) {
             of_service ? service_route(source.name.substr(service_prefix.size())) : nullptr;
         listeners_.push_back(std::make_unique<Listener>(*this, std::move(source.fd), route));
     }
-    if (!accepting_paused_) {
-        for (const auto& listener : listeners_) {
-            const Result<> added = poller_.add(listener->fd(), *listener, Poller::level);
-            if (!added) log::error("listening socket: {}", added.error().text());
-        }
+    for (const auto& listener : listeners_) {
+        if (!(listener->of_edge() ? edge_paused_ : services_paused_)) listen_to(*listener);
     }
     // The socket stays open elsewhere, so closing ours would not end the old registration.
     for (std::unique_ptr<Listener>& old : before) {
@@ -127,44 +131,140 @@ void Worker::set_listeners(std::vector<Listener::Source> sources) {
     }
 }
 
-void Worker::accepted(io::Fd fd, std::string address, const RouteEntry* service) {
-    auto client = std::make_unique<Client>(*this, std::move(fd), std::move(address), service);
+void Worker::listen_to(Listener& listener) {
+    const Result<> added = poller_.add(listener.fd(), listener, Poller::level);
+    if (!added) log::error("a listening socket is not heard any more: {}", added.error().text());
+}
+
+Admission::Place Worker::place_at_hand(bool from_outside) {
+    return from_outside ? shared_.admission.reserve() : shared_.admission.inside();
+}
+
+// Full, somebody who only waits makes room. Where nobody does, new ones wait in the kernel's backlog.
+Admission::Place Worker::place_for_one(bool from_outside) {
+    Admission& admission = shared_.admission;
+    Admission::Place place = place_at_hand(from_outside);
+    if (!place && shed_idle(1, idle_min) > 0) place = admission.reserve();
+    if (place) return place;
+    if (admission.edge_full.raise(now_)) {
+        log::warning(
+            "{} connections from outside are open and none has been idle for long: new ones wait; raise "
+            "max_connections in [gateway.limits] or the limit of open files ({})",
+            admission.connections(), admission.descriptors_max());
+    }
+    shared_.shed_elsewhere(*this);
+    pause_accepting(false);
+    return place;
+}
+
+// Services speak for the clients they serve; others only when their network is trusted.
+void Worker::accepted(io::Fd fd, const IpAddress& address, Admission::Place place,
+                      const RouteEntry* service) {
+    Admission& admission = shared_.admission;
+    const bool trusted = service != nullptr || is_trusted(address);
+    if (!trusted && !admission.settle(place, address)) {
+        metrics_.connections_refused.add();
+        if (admission.address_full.raise(now_)) {
+            log::warning(
+                "{} has {} connections open: further ones of it are closed; a proxy of yours belongs into "
+                "trusted_proxies, else raise max_connections_per_address in [gateway.limits]",
+                to_text(address), admission.per_address_max());
+        }
+        return;
+    }
+    auto client = std::make_unique<Client>(*this, std::move(fd), address, trusted, std::move(place), service);
     if (!poller_.add(client->socket.fd(), *client, Poller::edge)) return;
     client->slot = clients_.size();
+    if (!service) client->by_age = by_age_.insert(by_age_.end(), client.get());
     clients_.push_back(std::move(client));
     metrics_.connections_accepted.add();
     metrics_.connections_open.add();
-    if (clients_.size() >= tables_->config->limits.connections_max) pause_accepting();
+}
+
+// Everybody who knocked is in: what was short may be over.
+void Worker::accepted_all() {
+    Admission& admission = shared_.admission;
+    if (admission.descriptors_short.calmed_down(now_)) log::info("accept: there are descriptors again");
+    if (admission.edge_full.calmed_down(now_)) log::info("connections from outside find room again");
+    if (admission.address_full.calmed_down(now_)) log::info("no address has too many connections any more");
 }
 
 void Worker::accept_failed(int error_number) {
-    if (!accepting_paused_) log::warning("accept: {}; trying again", std::strerror(error_number));
-    pause_accepting();
-    deadlines_.set(accept_timer_, now_ + accept_pause);
+    if (free_descriptors(error_number)) return;  // the listener is level-triggered and tells again
+    if (shared_.admission.descriptors_short.raise(now_)) {
+        log::warning("accept: {}; trying again", std::strerror(error_number));
+    }
+    pause_accepting(true);
 }
 
-// New connections wait in the kernel's backlog meanwhile.
-void Worker::pause_accepting() {
-    if (accepting_paused_) return;
-    accepting_paused_ = true;
-    for (const auto& listener : listeners_) poller_.remove(listener->fd());
+bool Worker::free_descriptors(int error_number) {
+    if (error_number != EMFILE && error_number != ENFILE) return false;
+    const std::size_t closed = shed_idle(shed_at_once, Duration::zero());
+    if (shared_.admission.descriptors_short.raise(now_)) {
+        log::warning(
+            "{} (limit {}): connections from outside that are idle are closed; raise the limit of open files "
+            "(LimitNOFILE of the unit, ulimit -Hn), or lower max_connections in [gateway.limits]",
+            std::strerror(error_number), shared_.admission.descriptors_max());
+    }
+    if (closed == 0) shared_.shed_elsewhere(*this);
+    return closed > 0;
+}
+
+// The oldest first. A busy one that stands in the way goes to the end, where it belongs when it is done.
+std::size_t Worker::shed_idle(std::size_t most, Duration idle) {
+    std::size_t closed = 0;
+    const std::size_t steps = std::min(by_age_.size(), shed_steps_max + most);
+    for (std::size_t i = 0; i < steps && closed < most; ++i) {
+        Client& oldest = *by_age_.front();
+        if (oldest.idle_since(now_ - idle)) {
+            oldest.close_idle();
+            ++closed;
+        } else {
+            by_age_.splice(by_age_.end(), by_age_, by_age_.begin());
+        }
+    }
+    metrics_.connections_shed.add(closed);
+    return closed;
+}
+
+// New connections wait in the kernel's backlog meanwhile. Those between services do so only when there is no
+// descriptor for them.
+void Worker::pause_accepting(bool services_too) {
+    for (const auto& listener : listeners_) {
+        bool& paused = listener->of_edge() ? edge_paused_ : services_paused_;
+        if (!paused && (listener->of_edge() || services_too)) poller_.remove(listener->fd());
+    }
+    edge_paused_ = true;
+    services_paused_ = services_paused_ || services_too;
+    if (!accept_timer_.is_set()) deadlines_.set(accept_timer_, now_ + accept_pause);
 }
 
 void Worker::resume_accepting() {
-    if (!accepting_paused_ || stopping_) return;
-    accepting_paused_ = false;
+    if (stopping_) return;
     for (const auto& listener : listeners_) {
-        if (Result<> added = poller_.add(listener->fd(), *listener, Poller::level); !added)
-            log::error("a listening socket is not heard any more: {}", added.error().text());
+        if (listener->of_edge() ? edge_paused_ : services_paused_) listen_to(*listener);
     }
+    edge_paused_ = services_paused_ = false;
 }
 
 void Worker::drive_later(Client& client) {
-    if (std::ranges::find(driven_later_, &client) == driven_later_.end()) driven_later_.push_back(&client);
+    if (client.later_slot != SIZE_MAX) return;
+    client.later_slot = driven_later_.size();
+    driven_later_.push_back(&client);
+}
+
+void Worker::client_waits(Client& client) {
+    if (!client.service()) by_age_.splice(by_age_.end(), by_age_, client.by_age);
 }
 
 void Worker::client_closed(Client& client) {
-    std::erase(driven_later_, &client);
+    if (client.later_slot != SIZE_MAX) {
+        driven_later_[client.later_slot] = driven_later_.back();
+        driven_later_[client.later_slot]->later_slot = client.later_slot;
+        driven_later_.pop_back();
+        client.later_slot = SIZE_MAX;
+    }
+    if (!client.service()) by_age_.erase(client.by_age);
     const std::size_t slot = client.slot;
     poller_.retire(std::move(clients_[slot]));
     if (slot + 1 != clients_.size()) {
@@ -173,10 +273,7 @@ void Worker::client_closed(Client& client) {
     }
     clients_.pop_back();
     metrics_.connections_open.subtract();
-    if (accepting_paused_ && !accept_timer_.is_set() &&
-        clients_.size() < tables_->config->limits.connections_max) {
-        resume_accepting();
-    }
+    if (edge_paused_ && !services_paused_ && !shared_.admission.full()) resume_accepting();
 }
 
 void Worker::stop() {
@@ -202,10 +299,8 @@ void Worker::give_back(std::unique_ptr<Exchange> exchange) {
     exchanges_.push_back(std::move(exchange));  // its own code may still be running: freed after the turn
 }
 
-bool Worker::is_trusted(const std::string& address) const {
-    if (tables_->trusted.empty()) return false;
-    const std::optional<IpAddress> ip = parse_ip(address);
-    return ip && contains_any(tables_->trusted, *ip);
+bool Worker::is_trusted(const IpAddress& address) const {
+    return contains_any(tables_->trusted, address);
 }
 
 std::string_view Worker::wall_text() {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,6 +19,7 @@
 #include "gateway/shell/listener.h"
 #include "gateway/shell/log_writer.h"
 #include "gateway/shell/poller.h"
+#include "gateway/shell/shared.h"
 #include "gateway/shell/tables.h"
 #include "gateway/shell/upstream.h"
 
@@ -28,7 +30,7 @@ class Worker : private Services::Observer {
     using Drained = std::function<void(const std::string& endpoint, std::uint64_t removed_by)>;
 
     // `drained` is called on the worker's thread.
-    Worker(LogWriter& log, Drained drained);
+    Worker(Shared& shared, Metrics& metrics, LogWriter& log, Drained drained);
     ~Worker() override;
 
     // Serves until stop() and the last client is gone.
@@ -52,9 +54,9 @@ class Worker : private Services::Observer {
     std::string http_date() const { return format_http_date(wall_); }
     Deadlines& deadlines() { return deadlines_; }
     BufferPool& buffers() { return buffers_; }
+    MemoryShare& memory() { return memory_; }
     Services& services() { return services_; }
     Metrics& metrics() { return metrics_; }
-    const Metrics& metrics() const { return metrics_; }
     IdGenerator& ids() { return ids_; }
     Poller& poller() { return poller_; }
     Publisher& publisher() { return *publisher_; }
@@ -62,14 +64,27 @@ class Worker : private Services::Observer {
     std::shared_ptr<const Tables> shared_tables() const { return tables_; }
     std::vector<http1::Header>& header_storage() { return headers_; }
     bool stopping() const { return stopping_; }
-    bool is_trusted(const std::string& address) const;
     void log(const AccessRecord& record);
 
     std::unique_ptr<Exchange> take_exchange();
     void give_back(std::unique_ptr<Exchange> exchange);
-    void accepted(io::Fd fd, std::string address, const RouteEntry* service);
+
+    // A place for a connection that waits to be accepted; none when there is no room for it, and listening is
+    // paused. place_at_hand() is for one that may wait too: nobody is closed for it, and nothing is paused.
+    Admission::Place place_for_one(bool from_outside);
+    Admission::Place place_at_hand(bool from_outside);
+    void accepted(io::Fd fd, const IpAddress& address, Admission::Place place, const RouteEntry* service);
+    void accepted_all();
     void accept_failed(int error_number);
+    void client_waits(Client& client);  // for its next request
     void client_closed(Client& client);
+
+    // Closes up to `most` clients from outside that have waited for their next request for `idle` at least,
+    // those first that have waited longest.
+    std::size_t shed_idle(std::size_t most, Duration idle);
+
+    // True when `error_number` said that descriptors are short, and some were freed.
+    bool free_descriptors(int error_number) override;
 
     // Goes on with this client in the next turn: nobody keeps the thread to himself.
     void drive_later(Client& client);
@@ -101,12 +116,18 @@ class Worker : private Services::Observer {
     void on_drained(const std::string& endpoint, std::uint64_t removed_by) override {
         drained_(endpoint, removed_by);
     }
+    Admission::Place place_inside() override { return shared_.admission.inside(); }
     const RouteEntry* service_route(const std::string& name);
     void turn();
-    void pause_accepting();
+    void pause_accepting(bool services_too);
     void resume_accepting();
+    void listen_to(Listener& listener);
+    bool is_trusted(const IpAddress& address) const;
     void flush_log();
 
+    Shared& shared_;
+    Metrics& metrics_;
+    MemoryShare memory_{shared_.memory};
     LogWriter& log_writer_;
     Drained drained_;
     Poller poller_;
@@ -116,7 +137,6 @@ class Worker : private Services::Observer {
     char wall_text_[25] = {};
     Deadlines deadlines_;
     BufferPool buffers_;
-    Metrics metrics_;
     Services services_;
     IdGenerator ids_;
     Mailbox mailbox_;
@@ -126,12 +146,14 @@ class Worker : private Services::Observer {
     std::vector<http1::Header> headers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<Client>> clients_;
+    std::list<Client*> by_age_;  // from outside: in the order in which they began to wait, busy ones anywhere
     std::vector<Client*> driven_later_;
     std::vector<std::unique_ptr<Exchange>> exchanges_;  // free ones
     std::string log_lines_;
     CallTimer<&Worker::flush_log> log_timer_{*this};
     CallTimer<&Worker::resume_accepting> accept_timer_{*this};
-    bool accepting_paused_ = false;
+    bool edge_paused_ = false, services_paused_ = false;
+    bool more_to_send_ = false;
     bool stopping_ = false;
     bool stopped_ = false;
 };

@@ -1,0 +1,21 @@
+// What the threads of the gateway have in common beside their tables: limits that hold for the process.
+#pragma once
+
+#include <functional>
+
+#include "gateway/core/admission.h"
+#include "gateway/core/memory.h"
+
+namespace havn::gateway {
+
+class Worker;
+
+struct Shared {
+    MemoryBudget memory{64u << 20};
+    Admission admission;
+
+    // Asks the other threads to close idle connections too. Safe from any thread.
+    std::function<void(const Worker& asking)> shed_elsewhere = [](const Worker&) {};
+};
+
+}  // namespace havn::gateway
