@@ -108,8 +108,10 @@ std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
         if (state == "ready" && !keeps_ending(row, now)) continue;
         const std::string error = text_of(row, "error"), exit = text_of(row, "exit");
         const std::string why = !error.empty() ? error : exit;
-        complaints.push_back(fmt::format("{}.{} is {}{}", text_of(row, "name"), row.value("instance", 1),
-                                         state, why.empty() ? "" : ": " + why));
+        const std::string shown = state == "ready" ? "ready, but keeps ending" : state;
+        complaints.push_back(fmt::format("{}.{} is {}{}", text_of(row, "name"),
+                                         row.contains("instance") ? row["instance"].dump() : "1", shown,
+                                         why.empty() ? "" : ": " + why));
     }
     for (std::string& line : broker_lines(rows)) complaints.push_back(std::move(line));
     return complaints;

@@ -462,7 +462,8 @@ def test_up_that_is_interrupted_says_what_is_left(platform):
     platform.manifest(f'[service.never]\ncommand = "{PYTHON} never.py"\n')
     with subprocess.Popen([platform.binary, "up", "-d"], cwd=platform.folder, env=platform.environment,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: platform.process("never")["pid"], 20, "the service to be started")
+        wait_for(lambda: any(row["name"] == "never" and row["pid"] for row in
+                             json.loads(platform.run("ps", "--json").stdout or "[]")), 20, "the service to be started")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=40)
     assert process.returncode == 1
