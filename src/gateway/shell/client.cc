@@ -8,9 +8,15 @@
 
 namespace havn::gateway {
 
-static constexpr std::uint32_t linger_bytes_max = 1u << 20;
-static constexpr milliseconds linger_max{2'000};
-static constexpr int steps_max = 64;  // pipelined requests in one turn
+// A client that is answered while it sends reads the answer when it has sent all, or when it looks: until
+// then what it sends is read and dropped. So many clients of a thread at once are given the time an upload
+// takes; more of them get the short one.
+static constexpr std::size_t lingering_max = 256;
+static constexpr seconds linger_time_max{30}, linger_silence_max{5};
+static constexpr seconds short_linger_time_max{2};
+static constexpr std::uint64_t short_linger_bytes_max = 1u << 20;
+static constexpr int linger_pieces_max = 16;  // read in one turn
+static constexpr int steps_max = 64;          // pipelined requests in one turn
 
 Client::Client(Worker& worker, io::Fd fd, const IpAddress& address, bool trusted, Admission::Place place,
                const RouteEntry* service)
@@ -65,7 +71,10 @@ void Client::drive() {
 
 Time Client::deadline() const {
     const Limits& limits = worker_.tables().config->limits;
-    if (state_ == State::lingering) return since_ + linger_max;
+    if (state_ == State::lingering) {
+        if (!patient_ || stopping_) return since_ + short_linger_time_max;
+        return std::min(since_ + linger_time_max, heard_ + linger_silence_max);
+    }
     return since_ + (head_begun_ ? limits.head_timeout : limits.idle_timeout);
 }
 
@@ -179,17 +188,23 @@ void Client::exchange_over(After after, BufferPtr rest) {
 
 void Client::begin_linger() {
     state_ = State::lingering;
+    heard_ = since_;
+    patient_ = worker_.lingering < lingering_max;
+    if (patient_) ++worker_.lingering;
     socket.shutdown_write();
     worker_.deadlines().set(*this, deadline());
 }
 
 void Client::linger() {
     const BufferPtr buffer = worker_.buffers().take();
-    while (socket.readable()) {
+    for (int pieces = 0; socket.readable(); ++pieces) {
+        if (pieces == linger_pieces_max) return worker_.drive_later(*this);
         const Socket::Received received = socket.receive(buffer->space(), buffer->space_size());
         if (received.status == Socket::Status::blocked) return;
-        lingered_ += static_cast<std::uint32_t>(received.size);
-        if (received.status != Socket::Status::ok || lingered_ > linger_bytes_max) return close();
+        if (received.status != Socket::Status::ok) return close();
+        heard_ = worker_.now();
+        lingered_ += received.size;
+        if (!patient_ && lingered_ > short_linger_bytes_max) return close();
     }
 }
 
@@ -202,10 +217,12 @@ bool Client::idle_since(Time time) const {
 void Client::stop() {
     stopping_ = true;
     if (state_ == State::reading && !in_) close();
+    if (state_ == State::lingering) worker_.deadlines().set(*this, deadline());
 }
 
 void Client::close() {
     if (state_ == State::closed) return;
+    if (patient_) --worker_.lingering;
     state_ = State::closed;
     in_.reset();
     socket.close();

@@ -80,12 +80,14 @@ class Client : public Pollable, public Timer {
     BufferPtr in_;
     http1::HeadArrival arrival_;  // of the head in `in_`
     Time since_;                  // of the present state: idle, reading a head, lingering
-    std::uint32_t lingered_ = 0;  // bytes
+    Time heard_;                  // lingering: when it last sent something
+    std::uint64_t lingered_ = 0;  // bytes
     State state_ = State::reading;
     bool head_begun_ = false;
     bool driving_ = false;
     bool trusted_ = false;
     bool stopping_ = false;
+    bool patient_ = false;  // it lingers, and is one of those that may for long
 };
 
 }  // namespace havn::gateway

@@ -36,6 +36,9 @@ class Worker : private Services::Observer {
     // Serves until stop() and the last client is gone.
     void run();
 
+    // One round of run(): waits for events, at most for `wait_max`, and does what they allow.
+    void turn(milliseconds wait_max = Deadlines::never);
+
     // Safe from any thread: runs `job` on the worker's.
     void post(std::function<void()> job);
 
@@ -78,6 +81,7 @@ class Worker : private Services::Observer {
     void accept_failed(int error_number);
     void client_waits(Client& client);  // for its next request
     void client_closed(Client& client);
+    std::size_t lingering = 0;  // clients given time to send what nobody will read
 
     // Closes up to `most` clients from outside that have waited for their next request for `idle` at least,
     // those first that have waited longest.
@@ -118,7 +122,6 @@ class Worker : private Services::Observer {
     }
     Admission::Place place_inside() override { return shared_.admission.inside(); }
     const RouteEntry* service_route(const std::string& name);
-    void turn();
     void pause_accepting(bool services_too);
     void resume_accepting();
     void listen_to(Listener& listener);
