@@ -21,11 +21,12 @@ int routes(const ShowOptions& options) {
         const std::vector<std::string> methods = row.value("methods", std::vector<std::string>{});
         const bool queued = row.contains("queue");
         const std::string unnamed = queued ? "POST" : "all";
+        const Json& timeout = row.at("timeout_ms");
         cells.push_back({row.value("route", ""),
                          methods.empty() ? unnamed : fmt::format("{}", fmt::join(methods, " ")),
                          queued ? "queue " + row.value("queue", "") : row.value("service", ""),
                          queued ? "-" : std::to_string(row.value("ready", 0)),
-                         queued ? "-" : elapsed(row.value("timeout_ms", 0) / 1000.0),
+                         timeout.is_number() ? elapsed(timeout.get<double>() / 1000.0) : "-",
                          row.value("fallback", false) ? "yes" : "-"});
     }
     print(table(cells));

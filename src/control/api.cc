@@ -103,7 +103,11 @@ Api::Answer Api::routes(rpc::Request) {
         if (row.value("state", "") == "ready") ++ready[row.value("name", "")];
     }
     for (const manifest::Route& route : applier_.current()->manifest.routes) {
-        Json row{{"route", route.key}, {"methods", route.methods}, {"timeout_ms", route.timeout.count()}};
+        Json row{{"route", route.key},
+                 {"methods", route.methods},
+                 {"timeout_ms", nullptr},
+                 {"idle_timeout_ms", route.idle_timeout.count()}};
+        if (route.timeout) row["timeout_ms"] = route.timeout->count();
         if (route.queue.empty()) {
             row["service"] = route.service;
             row["ready"] = ready[route.service];

@@ -122,6 +122,8 @@ static gateway::Route compile_route(const manifest::Route& route) {
                             .queue = route.queue,
                             .connect_timeout = route.connect_timeout,
                             .timeout = route.timeout,
+                            .idle_timeout = route.idle_timeout,
+                            .tunnel_timeout = route.tunnel_timeout,
                             .fallback = {},
                             .body_bytes_max = route.max_body,
                             .headers = route.headers};

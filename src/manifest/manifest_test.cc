@@ -34,6 +34,8 @@ balance = "least_conn"
 service = "inventory"
 connect_timeout = "50ms"
 timeout = "100ms"                           # a true deadline for the whole exchange
+idle_timeout = "20s"
+tunnel_timeout = "2h"
 fallback = { status = 200, type = "application/json", body = '{"stock":"unknown"}' }
 
 [route."/buy"]
@@ -83,6 +85,8 @@ TEST(Manifest, reads_the_shop_with_every_key_where_it_belongs) {
     stock.service = "inventory";
     stock.connect_timeout = milliseconds(50);
     stock.timeout = milliseconds(100);
+    stock.idle_timeout = milliseconds(20'000);
+    stock.tunnel_timeout = milliseconds(7'200'000);
     stock.fallback = {.status = 200, .type = "application/json", .body = R"({"stock":"unknown"})"};
     Route buy;
     buy.key = buy.path = "/buy";

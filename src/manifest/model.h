@@ -114,7 +114,9 @@ struct Route {
     std::vector<std::string> methods;  // empty = all; upper case, sorted
     std::optional<Balance> balance;    // as written; Service::balance is what holds
     milliseconds connect_timeout{1'000};
-    milliseconds timeout{60'000};
+    std::optional<milliseconds> timeout;
+    milliseconds idle_timeout{60'000};
+    milliseconds tunnel_timeout{3'600'000};  // service routes only
     std::optional<Fallback> fallback;
     std::uint64_t max_body = 16u << 20;  // queue routes only
     std::vector<std::string> headers;    // queue routes only

@@ -128,7 +128,7 @@ TEST(Plan, of_what_only_the_gateway_does_restarts_nothing) {
               "    → applies to new requests\n"
               "~ route./\n"
               "    balance = \"least_conn\"\n"
-              "    timeout: \"1m\" → \"5s\"\n"
+              "    timeout = \"5s\"\n"
               "    → applies to new requests\n"
               "0 to add, 2 to change, 0 to remove\n");
 }
@@ -160,7 +160,7 @@ TEST(Plan, of_a_route_that_becomes_a_queue_shows_only_what_holds_now) {
               "    service: \"web\" → (none)\n"
               "    queue = \"mails\"\n"
               "    connect_timeout: \"1s\" → (none)\n"
-              "    timeout: \"1m\" → (none)\n"
+              "    tunnel_timeout: \"1h\" → (none)\n"
               "    max_body = \"16M\"\n"
               "    headers = []\n"
               "    → applies to new requests\n"

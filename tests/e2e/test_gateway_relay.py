@@ -1,6 +1,5 @@
 """What the gateway relays when the other side does not keep to the rules: refused answers, retries, early bytes."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -42,7 +41,7 @@ def echo():
 
 REFUSED = {
     "garbage": b"what is this?\r\n\r\n",
-    "status 600": b"HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n",
+    "status 99": b"HTTP/1.1 099 No\r\nContent-Length: 0\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "length and coding": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     "an unasked 101": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",

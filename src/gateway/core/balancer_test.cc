@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/retry.h"
 
 namespace havn::gateway {
 namespace {
@@ -102,15 +101,6 @@ TEST_F(BalancerTest, nobody_is_tried_twice_for_one_request) {
     make({1, 1});
     EXPECT_EQ(next(Balance::round_robin, {&own[0]}), "b");
     EXPECT_EQ(next(Balance::round_robin, {&own[0], &own[1]}), "-");
-}
-
-TEST(Retry, only_what_does_no_harm_twice) {
-    EXPECT_TRUE(may_retry({}));
-    EXPECT_TRUE(may_retry({.bytes_sent = true, .idempotent = true, .body_replayable = true}));
-    EXPECT_FALSE(may_retry({.bytes_sent = true, .idempotent = false, .body_replayable = true}));
-    EXPECT_FALSE(may_retry({.bytes_sent = true, .idempotent = true, .body_replayable = false}));
-    EXPECT_FALSE(may_retry({.response_started = true, .idempotent = true, .body_replayable = true}));
-    EXPECT_FALSE(may_retry({.client_served = true}));
 }
 
 }  // namespace

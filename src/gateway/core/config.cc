@@ -47,7 +47,11 @@ void read_route(JsonReader& reader, Route& route) {
         reader.refuse("service", "give exactly one of service and queue");
     if (route.queue.size() > 255) reader.refuse("queue", "a queue name has at most 255 bytes");
     reader.duration("connect_timeout_ms", route.connect_timeout, 1);
-    reader.duration("timeout_ms", route.timeout, 1);
+    milliseconds timeout{0};
+    reader.duration("timeout_ms", timeout, 1);
+    if (reader.has("timeout_ms")) route.timeout = timeout;
+    reader.duration("idle_timeout_ms", route.idle_timeout, 1);
+    reader.duration("tunnel_timeout_ms", route.tunnel_timeout, 1);
     reader.number("body_bytes_max", route.body_bytes_max, 0, 1u << 30);
     reader.texts("headers", route.headers);
     reader.object("fallback", [&](JsonReader& item) { read_fallback(item, route.fallback.emplace()); });
@@ -104,9 +108,11 @@ static Json to_json(const Route& route) {
               {"service", route.service},
               {"queue", route.queue},
               {"connect_timeout_ms", route.connect_timeout.count()},
-              {"timeout_ms", route.timeout.count()},
+              {"idle_timeout_ms", route.idle_timeout.count()},
+              {"tunnel_timeout_ms", route.tunnel_timeout.count()},
               {"body_bytes_max", route.body_bytes_max},
               {"headers", route.headers}};
+    if (route.timeout) json["timeout_ms"] = route.timeout->count();
     if (route.fallback) {
         json["fallback"] = {{"status", route.fallback->status},
                             {"type", route.fallback->type},

@@ -36,7 +36,9 @@ struct Route {
     std::string service;               // exactly one of service and queue
     std::string queue;
     milliseconds connect_timeout{1'000};
-    milliseconds timeout{60'000};  // deadline for the whole exchange, from dispatch to the last byte
+    std::optional<milliseconds> timeout;  // deadline for the whole exchange, from its head to the last byte
+    milliseconds idle_timeout{60'000};    // without a byte from either side
+    milliseconds tunnel_timeout{3'600'000};  // the same in tunnels and event streams
     std::optional<Fallback> fallback;
     std::uint64_t body_bytes_max = 16u << 20;  // queue routes only: the request is held in memory
     std::vector<std::string> headers;  // queue routes: request headers carried into the message's headers

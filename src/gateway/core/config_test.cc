@@ -16,6 +16,8 @@ TEST(Config, what_is_written_reads_back_the_same) {
     route.service = "web";
     route.connect_timeout = milliseconds(50);
     route.timeout = milliseconds(100);
+    route.idle_timeout = milliseconds(101);
+    route.tunnel_timeout = milliseconds(102);
     route.fallback = Fallback{200, "application/json", "{}"};
     Route queue;
     queue.path = "/buy";
@@ -33,6 +35,10 @@ TEST(Config, what_is_written_reads_back_the_same) {
     ASSERT_TRUE(read.has_value()) << read.error().text();
     EXPECT_EQ(to_json(*read), json);
     EXPECT_EQ(read->routes[0].fallback->type, "application/json");
+    EXPECT_EQ(read->routes[0].timeout, milliseconds(100));
+    EXPECT_EQ(read->routes[0].idle_timeout, milliseconds(101));
+    EXPECT_EQ(read->routes[0].tunnel_timeout, milliseconds(102));
+    EXPECT_FALSE(read->routes[1].timeout.has_value());
     EXPECT_EQ(read->routes[1].body_bytes_max, 99u);
     EXPECT_EQ(read->broker.confirm_timeout, milliseconds(9));
     EXPECT_EQ(read->threads, 3u);

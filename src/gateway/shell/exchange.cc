@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "gateway/core/forward.h"
-#include "gateway/core/retry.h"
 #include "gateway/shell/worker.h"
 
 namespace havn::gateway {
@@ -40,7 +39,7 @@ void Exchange::reset() {
     phase_ = Phase::over;
     last_failure_ = Failure::none;
     body_read_on_ = bytes_sent_ = upload_over_ = upload_complete_ = response_begun_ = client_served_ = false;
-    upstream_keep_alive_ = close_after_ = reset_on_cut_ = fallback_used_ = false;
+    upstream_keep_alive_ = close_after_ = reset_on_cut_ = fallback_used_ = event_stream_ = false;
     upstream_address_.clear();
 }
 
@@ -53,7 +52,7 @@ void Exchange::begin(Client& client, BufferPtr in, const http1::RequestHead& hea
     headers_.assign(head.headers.begin(), head.headers.end());
     head_ = head;
     head_.headers = headers_;
-    started_ = worker_.now();
+    started_ = progressed_ = worker_.now();
     id_ = worker_.ids().next(worker_.wall_now());
     request_id_ = brought_request_id(head_.headers);
     if (request_id_.empty()) request_id_ = id_.view();
@@ -100,7 +99,6 @@ void Exchange::note_known(const http1::RequestHead& head) {
 
 void Exchange::route() {
     request_body_ = Body(facts_.body, Body::Coding::chunked);
-    total_deadline_ = started_ + seconds(60);
     if (head_.method == Method::connect || head_.method == Method::trace) {
         return answer_error(501, "method", "this gateway does not serve CONNECT and TRACE");
     }
@@ -135,7 +133,7 @@ void Exchange::route() {
                 return answer_error(400, "path", match.why);
         }
     }
-    total_deadline_ = started_ + entry_->route->timeout;
+    total_deadline_ = entry_->route->timeout ? started_ + *entry_->route->timeout : Time::max();
     if (entry_->queue) {
         phase_ = Phase::collecting;
         request_body_ = Body(facts_.body, Body::Coding::identity);
@@ -189,9 +187,9 @@ bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
         return false;
     }
     phase_ = upstream_->connecting() ? Phase::connecting : Phase::relaying;
-    const Time connect_deadline = worker_.now() + entry_->route->connect_timeout;
-    worker_.deadlines().set(
-        *this, phase_ == Phase::connecting ? std::min(connect_deadline, total_deadline_) : total_deadline_);
+    progressed_ = worker_.now();
+    connect_deadline_ = progressed_ + entry_->route->connect_timeout;
+    guard();
     bytes_sent_ = upload_over_ = upload_complete_ = false;
     return true;
 }
@@ -226,7 +224,8 @@ bool Exchange::connected() {
         return false;
     }
     phase_ = Phase::relaying;
-    worker_.deadlines().set(*this, total_deadline_);
+    progressed_ = worker_.now();
+    guard();
     return true;
 }
 
@@ -245,25 +244,26 @@ void Exchange::give_up_attempt(bool reusable) {
 // Before a final response began: another attempt if that does no harm, else the answer for this failure.
 void Exchange::attempt_failed(Failure failure) {
     Service& service = *entry_->service;
-    const bool answered = down_in_ && down_in_->size() > 0;
-    const bool stale = failure == Failure::closed && upstream_ && upstream_->reused() && !answered;
-    const Attempt attempt{.bytes_sent = bytes_sent_,
-                          .response_started = answered || failure == Failure::malformed,
-                          .idempotent = http1::row(head_.method).idempotent,
-                          .body_replayable = request_body_.done() && !body_read_on_,
-                          .client_served = client_served_};
     Endpoint& endpoint = *endpoint_;
-    if (!stale) {
+    const bool answered = down_in_ && down_in_->size() > 0;
+    const Verdict verdict = judge({.failure = failure,
+                                   .reused = upstream_ && upstream_->reused(),
+                                   .bytes_sent = bytes_sent_,
+                                   .response_started = answered,
+                                   .idempotent = http1::row(head_.method).idempotent,
+                                   .body_replayable = request_body_.done() && !body_read_on_,
+                                   .client_served = client_served_});
+    if (verdict.blames) {
         note_failure(endpoint, service.health(), worker_.now());
         if (failure == Failure::connect) service.metrics->connect_failures.add();
         if (failure == Failure::timeout) service.metrics->timeouts.add();
         if (failure == Failure::closed || failure == Failure::malformed)
             service.metrics->broken_responses.add();
     }
-    const bool again = failure != Failure::timeout && may_retry(attempt) && worker_.now() < total_deadline_;
-    if (again && stale && !endpoint.removed) {
+    const bool again = verdict.next != Next::give_up && worker_.now() < total_deadline_;
+    if (again && verdict.next == Next::same_endpoint && !endpoint.removed) {
         worker_.services().release(std::move(upstream_), false);
-        --endpoint.in_flight;  // try_endpoint counts it anew
+        --std::exchange(endpoint_, nullptr)->in_flight;  // try_endpoint counts it anew
         if (try_endpoint(endpoint, true)) return;
     } else {
         give_up_attempt(false);
@@ -282,7 +282,7 @@ void Exchange::answer_failure(Failure failure) {
     static constexpr Row rows[] = {
         {500, "none", ""},
         {502, "connect", "no instance of the service could be reached"},
-        {504, "timeout", "the service did not answer within its deadline"},
+        {504, "timeout", "the service did not answer in time"},
         {502, "closed", "the service closed the connection before it answered"},
         {502, "malformed", "the service answered with something that is no HTTP"},
         {503, "unavailable", "no instance of the service is ready"},
@@ -301,7 +301,44 @@ void Exchange::answer_failure(Failure failure) {
     answer({fallback->status, fallback->type, fallback->body, extra});
 }
 
+// What guards the present phase; the past where the entry stands for the phase itself.
+Time Exchange::due() const {
+    const Route& route = *entry_->route;
+    switch (phase_) {
+        case Phase::connecting:
+            return std::min(connect_deadline_, total_deadline_);
+        case Phase::relaying:
+            return std::min(total_deadline_,
+                            progressed_ + (event_stream_ ? route.tunnel_timeout : route.idle_timeout));
+        case Phase::collecting:
+            return std::min(total_deadline_, progressed_ + route.idle_timeout);
+        case Phase::tunnelling:
+            return progressed_ + route.tunnel_timeout;
+        case Phase::publishing:
+        case Phase::answering:
+        case Phase::over:
+            break;
+    }
+    return Time::min();
+}
+
+// The entry is moved only to come earlier, so that progress costs nothing but a note of the time: what was
+// put off is found out when the entry fires.
+void Exchange::guard() {
+    const Time until = due();
+    if (is_set() && guarded_until_ <= until) return;
+    guarded_until_ = until;
+    worker_.deadlines().set(*this, until);
+}
+
+// Not while it waits to be asked for its body, as its Expect said.
+bool Exchange::client_owes_body() const {
+    const bool waits = facts_.expects_continue && !client_served_ && request_body_.payload_bytes() == 0;
+    return up_.empty() && !request_body_.done() && !waits;
+}
+
 void Exchange::on_deadline() {
+    if (entry_ && due() > worker_.now()) return guard();
     Client* const client = client_;  // cut() makes this exchange free for another
     switch (phase_) {
         case Phase::connecting:
@@ -309,23 +346,24 @@ void Exchange::on_deadline() {
             break;
         case Phase::relaying:
             if (response_begun_) {
+                cause_ = down_.empty() ? "timeout" : "client";
                 cut();
-            } else if (up_.empty() && !request_body_.done()) {
-                answer_error(408, "client", "the request body did not arrive within the route's deadline");
+            } else if (client_owes_body()) {
+                answer_error(408, "client", "the request body did not arrive in time");
             } else {
                 attempt_failed(Failure::timeout);
             }
             break;
         case Phase::collecting:
-            answer_error(408, "client", "the request body did not arrive within the route's deadline");
+            answer_error(408, "client", "the request body did not arrive in time");
             break;
         case Phase::publishing:
             settle_job(Publisher::Outcome::timed_out);
             break;
         case Phase::answering:
+        case Phase::tunnelling:
             cut();
             break;
-        case Phase::tunnelling:
         case Phase::over:
             break;
     }

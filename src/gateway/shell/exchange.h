@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gateway/core/ids.h"
+#include "gateway/core/retry.h"
 #include "gateway/shell/buffer.h"
 #include "gateway/shell/client.h"
 #include "gateway/shell/publisher.h"
@@ -59,7 +60,6 @@ class Exchange : public Timer, public Publisher::Waiter {
         answering,
         over
     };
-    enum class Failure : std::uint8_t { none, connect, timeout, closed, malformed, unavailable };
 
     // What became of taking a piece of the request's body.
     enum class Take : std::uint8_t {
@@ -85,6 +85,9 @@ class Exchange : public Timer, public Publisher::Waiter {
 
     // exchange.cc: routing, choosing an endpoint, failing
     void note_known(const http1::RequestHead& head);
+    Time due() const;
+    void guard();
+    bool client_owes_body() const;
     void route();
     void start_upstream();
     bool try_endpoint(Endpoint& endpoint, bool fresh);
@@ -98,6 +101,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     void relay();
     void conclude(Step step);
     void complete_response();
+    Socket::Status send(Socket& socket, Outgoing& outgoing);
     [[nodiscard]] Step upload();
     [[nodiscard]] Take take_body_piece(std::string_view& piece);
     [[nodiscard]] Take receive_body();
@@ -146,7 +150,10 @@ class Exchange : public Timer, public Publisher::Waiter {
     Id id_;                        // of the job, too
     std::string_view request_id_;  // the client's, or else `id_`
     Time started_{};
-    Time total_deadline_{};
+    Time total_deadline_{};    // max() when the route has none
+    Time connect_deadline_{};  // of this attempt
+    Time progressed_{};        // when a byte last came or went, or an attempt began
+    Time guarded_until_{};     // where the entry among the deadlines stands
     Body request_body_;
     std::string_view first_piece_;  // of the body: what came with the head, as it is sent
     BufferPtr body_in_;             // further pieces
@@ -186,6 +193,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     bool close_after_ = false;
     bool reset_on_cut_ = false;  // the body's end is the connection's end
     bool fallback_used_ = false;
+    bool event_stream_ = false;
 };
 
 }  // namespace havn::gateway

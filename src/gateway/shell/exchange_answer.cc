@@ -79,7 +79,7 @@ void Exchange::collect() {
         !worker_.memory().has_room(facts_.body.length)) {
         return answer_out_of_memory();
     }
-    if (!is_set()) worker_.deadlines().set(*this, total_deadline_);
+    if (!is_set()) guard();
     if (facts_.expects_continue && !client_served_ && in_->size() == 0 && !request_body_.done()) {
         client_served_ = true;
         down_.head = "HTTP/1.1 100 Continue\r\n\r\n";

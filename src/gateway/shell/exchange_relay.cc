@@ -65,12 +65,19 @@ void Exchange::complete_response() {
     finish(close_after_ ? Client::After::close : Client::After::keep);
 }
 
+Socket::Status Exchange::send(Socket& socket, Outgoing& outgoing) {
+    const std::size_t before = outgoing.size();
+    const Socket::Status status = socket.send(outgoing);
+    if (outgoing.size() < before) progressed_ = worker_.now();
+    return status;
+}
+
 Exchange::Step Exchange::upload() {
     if (upload_over_) return Step::waiting;
     if (!up_.empty()) {
         if (!upstream_->socket.writable()) return Step::waiting;
         bytes_sent_ = true;
-        const Socket::Status status = upstream_->socket.send(up_);
+        const Socket::Status status = send(upstream_->socket, up_);
         if (status == Socket::Status::blocked) return Step::waiting;
         if (status == Socket::Status::failed) {
             // It may have answered before it hung up: reading tells.
@@ -148,6 +155,7 @@ Exchange::Take Exchange::receive_body() {
     }
     if (received.status != Socket::Status::ok) return Take::client_gone;
     body_read_on_ = true;
+    progressed_ = worker_.now();
     body_in_->end += received.size;
     return Take::piece;
 }
@@ -164,7 +172,7 @@ Exchange::Step Exchange::download() {
     if (!down_.empty()) {
         if (!client_->socket.writable()) return Step::waiting;
         client_served_ = true;
-        const Socket::Status status = client_->socket.send(down_);
+        const Socket::Status status = send(client_->socket, down_);
         if (status == Socket::Status::blocked) return Step::waiting;
         if (status == Socket::Status::failed) return Step::client_gone;
     }
@@ -189,6 +197,7 @@ Exchange::Step Exchange::receive_response() {
     const Socket::Received received = socket.receive(down_in_->space(), down_in_->space_size());
     switch (received.status) {
         case Socket::Status::ok: {
+            progressed_ = worker_.now();
             down_in_->end += received.size;
             const Step step = response_begun_ ? forward_body() : read_response_head();
             return step == Step::waiting ? Step::moved : step;
@@ -251,6 +260,18 @@ Exchange::Step Exchange::forward_interim(const http1::ResponseHead& head, std::s
     return Step::moved;
 }
 
+// Server-sent events: silent for as long as nothing happens. HTML §9.2.
+static bool is_event_stream(const http1::ResponseHead& head) {
+    constexpr std::string_view type = "text/event-stream";
+    for (const http1::Header& header : head.headers) {
+        if (header.field != http1::Field::content_type) continue;
+        const std::string_view value = header.value.substr(0, header.value.find(';'));
+        const std::size_t end = value.find_last_not_of(" \t");
+        return http1::equal_ignoring_case(value.substr(0, end == value.npos ? 0 : end + 1), type);
+    }
+    return false;
+}
+
 Exchange::Step Exchange::forward_head(const http1::ResponseHead& head, http1::ResponseFacts facts,
                                       std::string_view raw) {
     status_ = head.status;
@@ -264,6 +285,7 @@ Exchange::Step Exchange::forward_head(const http1::ResponseHead& head, http1::Re
     reset_on_cut_ = unbounded && !chunked;
     close_after_ = !facts_.keep_alive || reset_on_cut_ || !request_body_.done() || worker_.stopping();
     response_body_ = Body(facts.body, chunked ? Body::Coding::chunked : Body::Coding::identity);
+    event_stream_ = unbounded && is_event_stream(head);
 
     down_head_ = worker_.buffers().take();
     http1::SpanWriter writer({down_head_->first(), down_head_->space_size()});
@@ -309,7 +331,7 @@ Exchange::Step Exchange::begin_tunnel(const http1::ResponseHead& head, const htt
     response_begun_ = close_after_ = true;
     upload_over_ = upload_complete_ = false;
     request_body_ = response_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);
-    worker_.deadlines().clear(*this);
+    guard();
     for (const int fd : {client_->socket.fd(), upstream_->socket.fd()}) {
         const int on = 1;  // nothing else tells of a peer that vanished
         ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
