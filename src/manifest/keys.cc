@@ -312,9 +312,9 @@ const Key key_table[] = {
      "How long connecting to an instance may take.", "\"50ms\"", "", Effect::requests, to_service,
      service_route, at<&Route::connect_timeout>},
     {"route.*", "timeout", Type::duration, 1, day, "", any, "",
-     "A true deadline for the whole exchange, to the last byte of the answer; tunnels are spared. When it "
-     "passes: 408 while the request's body is owed, else 504 or the fallback; an answer that had begun is cut. "
-     "None written is none.",
+     "A true deadline for the whole exchange, to the last byte of the answer; tunnels are spared. "
+     "When it passes: 408 while the request's body is owed, else 504 or the fallback; an answer that had "
+     "begun is cut. None written is none.",
      "\"100ms\"", "", Effect::requests, to_service, service_route, at<&Route::timeout>},
     {"route.*", "idle_timeout", Type::duration, 1, day, "", any, "",
      "How long an exchange may go without a byte from either side. When it passes: as for timeout.",

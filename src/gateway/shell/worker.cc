@@ -74,9 +74,9 @@ void Worker::run() {
     flush_log();
 }
 
-void Worker::turn() {
+void Worker::turn(milliseconds wait_max) {
     const bool at_once = more_to_send_ || !driven_later_.empty();
-    poller_.wait(at_once ? milliseconds(0) : deadlines_.wait(io::now()));
+    poller_.wait(at_once ? milliseconds(0) : std::min(deadlines_.wait(io::now()), wait_max));
     now_ = io::now();
     wall_ = io::wall_now();
     const std::vector<Client*> later = std::exchange(driven_later_, {});
