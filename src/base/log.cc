@@ -24,7 +24,7 @@ void init(std::string_view process) {
     auto logger = spdlog::stderr_logger_mt(std::string(process));
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %n %l: %v", spdlog::pattern_time_type::utc);
     const char* const named = std::getenv("HAVN_LOG");
-    const std::optional<Level> level = parse_level(named ? named : "info");
+    const std::optional<Level> level = parse_level(named && *named ? named : "info");
     logger->set_level(levels[static_cast<std::size_t>(level.value_or(Level::info))]);
     spdlog::set_default_logger(std::move(logger));
     if (!level) warning("HAVN_LOG is '{}': not debug, info, warning or error; taken for info", named);

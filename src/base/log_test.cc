@@ -29,6 +29,7 @@ std::string written(const char* level) {
 
 TEST(Log, havn_log_names_the_least_level_that_is_written) {
     EXPECT_EQ(written(nullptr), "IWE");
+    EXPECT_EQ(written(""), "IWE");
     EXPECT_EQ(written("debug"), "DIWE");
     EXPECT_EQ(written("info"), "IWE");
     EXPECT_EQ(written("warning"), "WE");
@@ -38,7 +39,7 @@ TEST(Log, havn_log_names_the_least_level_that_is_written) {
 
 TEST(Log, a_level_that_is_none_is_said) {
     EXPECT_EQ(written("warn"), "?IWE");
-    EXPECT_EQ(written(""), "?IWE");
+    EXPECT_EQ(written("DEBUG"), "?IWE");
 }
 
 }  // namespace
