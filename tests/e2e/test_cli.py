@@ -317,6 +317,21 @@ def test_the_api_answers_curl_and_gathers_the_metrics_of_all_parts(shop):
     assert any("serving with" in line["line"] for line in logs)
 
 
+def test_havn_log_holds_for_every_part_and_the_access_log_is_there(shop):
+    shop.environment = {**shop.environment, "HAVN_LOG": "error"}
+    shop.up()
+    assert shop.run("logs", "access").returncode == 0   # before any request
+    shop.kill("api")
+    assert wait_for(lambda: shop.process("api", 1).get("restarts", 0) + shop.process("api", 2).get("restarts", 0))
+    own = [shop.data / "logs" / f"{part}.log" for part in ("supervisor", "keeper", "control", "gateway", "broker")]
+    said = "".join(path.read_text() for path in own if path.exists())
+    assert " info: " not in said and " warning: " not in said, said
+    shop.down()
+    shop.environment = {**shop.environment, "HAVN_LOG": "loud"}
+    shop.up()
+    assert "HAVN_LOG is 'loud'" in shop.run("logs", "gateway").stdout
+
+
 def test_an_instance_finds_what_it_depends_on(shop):
     shop.up()
     line = shop.run("logs", "-n", "1", "web", check=True).stdout
