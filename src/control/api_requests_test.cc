@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/wanted.h"
+#include "rpc/message.h"
 
 namespace havn::control {
 namespace {
@@ -33,6 +34,15 @@ TEST(ApiRequests, a_query_for_logs_is_bounded) {
     for (const char* number : {"-1", "x", "5x", "99999999999999999999", "10000001"}) {
         EXPECT_FALSE(read_logs({{"lines", number}})) << number;
     }
+}
+
+TEST(ApiRequests, what_is_no_utf8_is_refused_and_the_refusal_can_be_sent) {
+    const Result<LogsRequest> logs = read_logs({{"lines", "\xff"}});
+    ASSERT_FALSE(logs);
+    EXPECT_TRUE(Json::accept(rpc::error(logs.error()).body));
+    const Result<WantedRequest> wanted = read_wanted({{"directory", "\xff"}});
+    ASSERT_FALSE(wanted);
+    EXPECT_TRUE(Json::accept(rpc::error(wanted.error()).body));
 }
 
 TEST(ApiRequests, a_manifest_longer_than_any_is_refused) {

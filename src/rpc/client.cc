@@ -51,7 +51,8 @@ static Task<Result<std::unique_ptr<State>>> start(std::string address, std::stri
     }
     auto state = std::make_unique<State>(std::move(*socket));
     state->arm(deadline);
-    const std::string content = body.is_null() ? "" : body.dump();
+    const std::string content =
+        body.is_null() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace);
     std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: havn\r\nConnection: close\r\n", method, target);
     if (!body.is_null()) text += "Content-Type: application/json\r\n";
     text += fmt::format("Content-Length: {}\r\n\r\n{}", content.size(), content);

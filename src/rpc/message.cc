@@ -18,8 +18,11 @@ std::string Request::query_or(const std::string& name, std::string_view otherwis
     return found == query.end() ? std::string(otherwise) : found->second;
 }
 
+// A message may quote what a client sent, which need not be UTF-8: it is answered all the same.
 Response json(const Json& body, int status) {
-    return {.status = status, .body = body.dump() + "\n", .stream = {}};
+    return {.status = status,
+            .body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n",
+            .stream = {}};
 }
 
 Response json_or_error(const Result<Json>& result) {

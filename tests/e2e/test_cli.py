@@ -313,6 +313,10 @@ def test_the_api_answers_curl_and_gathers_the_metrics_of_all_parts(shop):
             assert re.fullmatch(rf"{family}(_bucket|_sum|_count)?(\{{.*\}})? [0-9.e+-]+", line), line
     refused = json.loads(curl("/v1/apply", "-d", '{"toml": {"file": "x", "text": "[a]"}, "directory": "/"}'))
     assert refused["error"]["kind"] == "invalid" and refused["error"]["diagnostics"]
+    for target in ("/v1/logs?lines=%FF", "/v1/logs?lines=99999999999999999999"):  # quoted back, and no UTF-8
+        assert json.loads(curl(target))["error"]["kind"] == "invalid"
+    for body in ('{"name": "web", "instance": 1e9999}', '{"name": "web", "instance": 18446744073709551615}'):
+        assert json.loads(curl("/v1/restart", "-d", body))["error"]["kind"] == "invalid"
     logs = [json.loads(line) for line in curl("/v1/logs?name=web&lines=5").splitlines()]
     assert any("serving with" in line["line"] for line in logs)
 
