@@ -50,7 +50,7 @@ constexpr Request requests[] = {
      "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
      "5;x\r\nhello\r\n1\r\n!\r\n0\r\nT: x\r\n\r\n"},
     {http1::Method::get,
-     "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly bytes"},
+     "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\nearly bytes"},
     {http1::Method::post,
      "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\n"
      "Content-Length: 3\r\n\r\nabc"},
