@@ -10,14 +10,18 @@ namespace havn::broker {
 
 static constexpr std::size_t behind_bytes = 8u << 20;  // unwritten: beyond it publishers are not read
 
+static constexpr std::uint64_t spare_after_bytes = 256u << 10;  // a log with less traffic needs none
+
 static constexpr std::size_t runs_per_record = 4096;
 
 Log::Log(std::unique_ptr<Storage> storage, Options options)
     : storage_(std::move(storage)),
       options_(std::move(options)),
-      files_(*storage_, options_.segment_bytes, options_.prepare_spares),
+      files_(*storage_, {options_.segment_bytes, options_.first_segment_bytes, options_.reserve_bytes},
+             options_.prepare_spares),
       writer_(files_, options_.written),
       reader_(*storage_) {
+    wanted_bytes_ = options_.first_segment_bytes;
     if (!options_.salt) options_.salt = [] { return std::random_device{}(); };
 }
 
@@ -51,9 +55,8 @@ Result<> Log::recover(RecoverySink& sink) {
     hand_over();
     writer_.write_here();
     if (writer_.stalled()) {
-        return fail(
-            Error::Kind::unavailable, "no space for a new segment in " + storage_->path(""),
-            "free space on that file system; the broker needs at least one segment more than it holds");
+        return fail(Error::Kind::unavailable, "no space for a new segment in " + storage_->path(""),
+                    "free some megabytes on that file system; nothing in the folder was lost");
     }
     completed();
     if (failure_) return std::unexpected(*failure_);
@@ -93,8 +96,8 @@ void Log::begin_segment(std::uint32_t number) {
     add_bare(filling_.bytes, here(), RecordType::snapshot_end);
     advance(bare_bytes);
     records_begin_ = offset_;
-    limit_ = std::max(options_.segment_bytes,
-                      offset_ + options_.segment_bytes / 2);  // a huge topology: still room
+    const std::uint64_t bytes = files_.next_bytes(wanted_bytes_);
+    limit_ = std::max(bytes, offset_ + bytes / 2);  // a huge topology: still room
 }
 
 void Log::roll() {
@@ -104,6 +107,7 @@ void Log::roll() {
     current_->end = offset_;
     current_->sealed_at = ticks_;
     if (current_->live == 0) removable_.push_back(current_);
+    wanted_bytes_ = std::min(wanted_bytes_ * 4, options_.segment_bytes);
     begin_segment(current_->name.number + 1);
 }
 
@@ -252,13 +256,18 @@ void Log::carry_settles_of(const Segment& leaving) {
     emit_attempts();
 }
 
+// What it gives back, at least.
+std::uint64_t Log::worth(const Segment& leaving) const {
+    return std::max<std::uint64_t>(leaving.end, options_.first_segment_bytes);
+}
+
 // A segment goes if that costs less than a quarter of what it gives back; else it waits until another one has
 // gone.
 void Log::order_removals() {
     std::vector<Segment*> candidates;
     candidates.swap(removable_);  // carrying may seal a segment: one for the next time
     for (Segment* segment : candidates) {
-        if (bytes_to_carry(*segment) > options_.segment_bytes / 4) {
+        if (bytes_to_carry(*segment) > worth(*segment) / 4) {
             kept_back_.push_back(segment);
             continue;
         }
@@ -306,6 +315,7 @@ void Log::note_synced() {
         written_segment_ = last.segment;
         written_offset_ = last.offset + static_cast<std::uint32_t>(last.size);
     }
+    file_bytes_ = writer_.file_bytes();
     if (!writing_.sync) return;
     ++syncs_;
     durable_ = writing_.end;
@@ -335,6 +345,8 @@ void Log::completed() {
     writing_.removals.clear();
     // The first segment is begun without waiting for zeroed blocks; it is left as soon as there are some.
     const bool used = offset_ > records_begin_;
+    if (offset_ - records_begin_ > std::min(spare_after_bytes, limit_ / 4))
+        files_.want_spare(std::min(wanted_bytes_ * 4, options_.segment_bytes));
     if (used && !writer_.prepared() && files_.spare_ready()) make_room(limit_);
     const bool rewriting = rewriting_ && !closing_;
     if (!filling_.empty() || !removable_.empty() || waited_for_ > durable_ || rewriting) hand_over();
@@ -378,8 +390,16 @@ void Log::write_submitted() {
 }
 
 Log::Stats Log::stats() const {
-    Stats stats{segments_.size(), syncs_,        position_, spoilt_bytes_,
-                read_failures_,   read_failure_, moved_,    moved_bytes_};
+    Stats stats{.segments = segments_.size(),
+                .syncs = syncs_,
+                .bytes = position_,
+                .spoilt_bytes = spoilt_bytes_,
+                .read_failures = read_failures_,
+                .read_failure = read_failure_,
+                .moved = moved_,
+                .moved_bytes = moved_bytes_,
+                .shortage = files_.shortage(),
+                .disk_free_bytes = storage_->free_bytes()};
     for (const std::unique_ptr<Segment>& segment : segments_) {
         if (!segment->sealed) continue;
         stats.log_bytes += segment->end;

@@ -36,6 +36,9 @@ class Log final : public Journal {
   public:
     struct Options {
         std::uint64_t segment_bytes = 64u << 20;  // a larger record gets a larger segment
+        std::uint64_t first_segment_bytes = 4u
+                                            << 20;  // the next ones are four times as large, up to the above
+        std::uint64_t reserve_bytes = 1u << 20;     // kept for a full disk
         bool prepare_spares = true;
         std::uint32_t rewrite_after_ticks = 2;  // of flush_all(), after a segment was sealed
         bool threaded = true;                   // false: write_submitted() does the writer's work
@@ -76,17 +79,21 @@ class Log final : public Journal {
         std::uint64_t read_failures = 0;           // messages that could not be read back for the moment
         std::string read_failure;                  // why the latest read failed; empty: it did not
         std::uint64_t moved = 0, moved_bytes = 0;  // messages rewritten so that their segment could go
+        std::optional<Shortage> shortage;          // why and since when publishers are held back
+        std::uint64_t disk_free_bytes = 0;
         std::uint64_t log_bytes = 0,
                       live_bytes = 0;  // of all sealed segments, and what is still needed, about
     };
     Stats stats() const;
 
     void write_submitted();  // the writer's work on this thread, where options.threaded is false
+    void prepare_files() { files_.prepare_now(); }  // likewise, where options.prepare_spares is false
     bool submitted() const { return writer_.busy(); }
 
   private:
     Place here() const { return {current_->name.salt, offset_}; }
     void make_room(std::uint64_t bytes);
+    std::uint64_t worth(const Segment& leaving) const;
     void advance(std::uint64_t bytes);
     void begin_segment(std::uint32_t number);
     void roll();
@@ -121,6 +128,8 @@ class Log final : public Journal {
     std::uint32_t offset_ = 0;         // where the next record of current_ goes
     std::uint32_t records_begin_ = 0;  // after its topology snapshot
     std::uint64_t limit_ = 0;          // beyond it, the next segment
+    std::uint64_t wanted_bytes_ = 0;   // of the next file
+    std::uint64_t file_bytes_ = 0;     // of the one being written
 
     Batch filling_, writing_;
     std::vector<DeliveryId> pending_settles_, pending_attempts_;

@@ -19,11 +19,12 @@ bool Log::worth_rewriting(const Segment& segment) const {
     if (segment.name.number >= written_segment_.number) return false;  // part of it is still in memory
     const std::uint64_t needed = segment.live_bytes();
     if (held_back()) {
-        const std::uint64_t room = limit_ > offset_ ? limit_ - offset_ : 0;
+        const std::uint64_t end = std::min(limit_, file_bytes_);
+        const std::uint64_t room = end > offset_ ? end - offset_ : 0;
         return needed < segment.end / 4 * 3 && needed + bytes_to_carry(segment) + mark_bytes < room / 2;
     }
     return needed < segment.end / 2 && ticks_ >= segment.sealed_at + options_.rewrite_after_ticks &&
-           bytes_to_carry(segment) <= options_.segment_bytes / 4;
+           bytes_to_carry(segment) <= worth(segment) / 4;
 }
 
 // The emptiest one, while less than half of all sealed bytes is needed or the disk is full.

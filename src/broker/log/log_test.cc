@@ -319,6 +319,53 @@ TEST_F(LogTest, a_full_disk_holds_back_and_goes_on_when_there_is_space) {
     EXPECT_EQ(recovered.deliveries.size(), ids.size());
 }
 
+TEST_F(LogTest, a_broker_starts_on_a_full_disk_and_is_drained) {
+    log->prepare_files();  // the reserve
+    std::vector<DeliveryId> ids;
+    for (int i = 0; i < 3; ++i) fill_segment(ids);
+    sync();
+    bytes_of(4).resize(bytes_of(4).find(std::string(64, '\0'), 200));  // no room left in the last one, either
+    disk.full = true;
+    reopen();
+    EXPECT_TRUE(log->held_back()) << "publishers wait";
+    ASSERT_TRUE(log->stats().shortage);
+    EXPECT_EQ(log->stats().shortage->cause, "full");
+    EXPECT_EQ(log->stats().disk_free_bytes, 0u);
+    ASSERT_EQ(recovered.deliveries.size(), ids.size());
+    for (const Recovered::Delivery& delivery : recovered.deliveries) settle(delivery.id);
+    sync();
+    EXPECT_FALSE(log->held_back());
+    EXPECT_FALSE(log->stats().shortage);
+    EXPECT_EQ(segments(), 1u);
+    disk.full = false;
+    log->prepare_files();
+    publish("again");
+    sync();
+    reopen();
+    EXPECT_THAT(recovered.bodies(), ElementsAre("again"));
+}
+
+TEST_F(LogTest, what_was_cut_does_not_come_back_even_if_the_seal_is_lost) {
+    publish("one");
+    sync();
+    const std::size_t end = bytes_of(1).find(std::string(64, '\0'), file_header_bytes + 64);
+    publish(std::string(200, '2'));
+    publish("three");
+    log->flush(log->position());
+    log->write_submitted();
+    log.reset();
+    bytes_of(1)[end + 100] ^= 1;  // torn: "three" is whole, and must not count
+    reopen();
+    ASSERT_THAT(recovered.bodies(), ElementsAre("one"));
+    log.reset();
+    const std::size_t seal = find_text(1, "one") + 3;
+    for (std::size_t at = (seal + 7) & ~std::size_t{7}; at < bytes_of(1).size(); ++at)
+        bytes_of(1)[at] ^= 0x55;
+    reopen();
+    EXPECT_THAT(recovered.bodies(), ElementsAre("one"));
+    EXPECT_LE(bytes_of(1).size(), seal + 64) << "and takes no space";
+}
+
 TEST_F(LogTest, a_removed_segments_file_is_used_again_and_its_old_records_stay_dead) {
     std::vector<DeliveryId> ids;
     for (int round = 0; round < 6; ++round) {

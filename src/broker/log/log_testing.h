@@ -46,7 +46,7 @@ struct Recovered final : RecoverySink {
 // A broker's worth of log: open, use, lose, open again.
 struct LogOnLossyDisk {
     LossyDisk disk;
-    std::uint64_t segment_bytes = 4096;
+    std::uint64_t segment_bytes = 4096, reserve_bytes = 1024;
     std::uint32_t next_salt = 1;
     std::uint32_t rewrite_after_ticks = 2;
     std::unique_ptr<Log> log;
@@ -54,7 +54,8 @@ struct LogOnLossyDisk {
 
     Result<> open() {
         Log::Options options;
-        options.segment_bytes = segment_bytes;
+        options.segment_bytes = options.first_segment_bytes = segment_bytes;
+        options.reserve_bytes = reserve_bytes;
         options.prepare_spares = false;
         options.threaded = false;
         options.rewrite_after_ticks = rewrite_after_ticks;

@@ -459,11 +459,12 @@ Result<> Recovery::cut_tail() {
         if (Result<> written = (*file)->write(0, header.view()); !written) return written;
     }
     if (!last_sealed_) {
-        if (Result<> cut = (*file)->truncate(last.end); !cut) return cut;
+        // In this order a full disk needs no new block: the seal takes the place of what is cut.
         ByteBuffer seal;
         add_bare(seal, {last.name.salt, last.end}, RecordType::seal);
         if (Result<> written = (*file)->write(last.end, seal.view()); !written) return written;
         last.end += bare_bytes;
+        if (Result<> cut = (*file)->truncate(last.end); !cut) return cut;
     }
     return (*file)->sync();
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -113,6 +114,11 @@ class DiskStorage final : public Storage {
         return names;
     }
     std::string path(const std::string& name) const override { return folder_ + "/" + name; }
+    std::uint64_t free_bytes() const override {
+        struct statvfs status{};
+        if (::fstatvfs(fd_.get(), &status) != 0) return 0;
+        return std::uint64_t{status.f_bavail} * status.f_frsize;
+    }
 
   private:
     std::string folder_;

@@ -39,6 +39,7 @@ class Storage {
     virtual Result<> sync_names() = 0;  // creations, renames and removals up to now
     virtual Result<std::vector<std::string>> list() = 0;
     virtual std::string path(const std::string& name) const = 0;  // for messages
+    virtual std::uint64_t free_bytes() const = 0;                 // of the file system; 0: not known
 };
 
 // A folder of the real file system; made if it is not there. Locked: two brokers in one folder would destroy

@@ -1,7 +1,6 @@
 #include "broker/log/writer.h"
 
 #include "base/assert.h"
-#include "base/log.h"
 #include "base/time.h"
 
 namespace havn::broker {
@@ -14,6 +13,7 @@ Result<> Writer::switch_to(const SegmentName& segment) {
     if (!created) return std::unexpected(created.error());
     file_ = std::move(created->file);
     prepared_ = created->prepared;
+    file_bytes_ = created->bytes;
     segment_ = segment.number;
     return {};
 }
@@ -43,11 +43,11 @@ Result<> Writer::write_stubbornly(const Batch& batch) {
     for (;;) {
         Result<> written = write(batch);
         if (written || written.error().kind != Error::Kind::unavailable) {
-            if (stalled_.exchange(false) && written) log::info("the queue's log is written again");
+            if (stalled_.exchange(false)) files_.note_stalled(nullptr);
             return written;
         }
         if (!stalled_.exchange(true)) {
-            log::error("the queue's log cannot be written, nothing is confirmed: {}", written.error().text());
+            files_.note_stalled(&written.error());
             changed_.notify_all();
             written_();
         }
@@ -112,8 +112,9 @@ void Writer::wait() {
 
 void Writer::write_here() {
     Result<> written = write(*batch_);
-    stalled_ = !written && written.error().kind == Error::Kind::unavailable;
-    if (stalled_) return;
+    const bool full = !written && written.error().kind == Error::Kind::unavailable;
+    if (stalled_.exchange(full) != full) files_.note_stalled(full ? &written.error() : nullptr);
+    if (full) return;
     const std::lock_guard lock(mutex_);
     outcome_ = std::move(written);
     batch_ = nullptr;

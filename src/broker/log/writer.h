@@ -55,7 +55,9 @@ class Writer {
     write_here();  // what is submitted, on this thread, where start() was not called; may leave it stalled
 
     bool stalled() const { return stalled_.load(std::memory_order_relaxed); }  // no space; it tries again
-    bool prepared() const { return prepared_; }  // the file now written has its blocks; only while not busy()
+    // Of the file now written; only while not busy().
+    bool prepared() const { return prepared_; }  // it has its blocks
+    std::uint64_t file_bytes() const { return file_bytes_; }
 
   private:
     void run();
@@ -68,6 +70,7 @@ class Writer {
     std::unique_ptr<File> file_;
     std::uint32_t segment_ = 0;  // whose file_ is; 0 = none yet
     bool prepared_ = true;
+    std::uint64_t file_bytes_ = 0;
     bool busy_ = false;  // the submitting thread's own
     std::atomic<bool> stalled_ = false;
 

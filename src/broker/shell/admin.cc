@@ -44,12 +44,22 @@ Admin::Task Admin::purge(rpc::Request request) {
 }
 
 Admin::Task Admin::get_status(rpc::Request) {
-    co_return rpc::json({{"revision", server_.broker().config().revision},
-                         {"connections", server_.connections()},
-                         {"queues", server_.broker().queue_stats().size()},
-                         {"segments", server_.log().stats().segments},
-                         {"held_back", server_.log().held_back()},
-                         {"read_failure", server_.log().stats().read_failure}});
+    const Log::Stats log = server_.log().stats();
+    Json status{{"revision", server_.broker().config().revision},
+                {"connections", server_.connections()},
+                {"queues", server_.broker().queue_stats().size()},
+                {"segments", log.segments},
+                {"log_bytes", log.log_bytes},
+                {"live_bytes", log.live_bytes},
+                {"disk_free_bytes", log.disk_free_bytes},
+                {"held_back", server_.log().held_back()},
+                {"read_failure", log.read_failure}};
+    if (log.shortage) {
+        status["held_back_cause"] = log.shortage->cause;
+        status["held_back_since"] =
+            std::chrono::floor<seconds>(log.shortage->since.time_since_epoch()).count();
+    }
+    co_return rpc::json(status);
 }
 
 Admin::Task Admin::get_metrics(rpc::Request) {
@@ -83,6 +93,11 @@ std::string metrics_text(Server& server) {
         log.spoilt_bytes);
     add("log_read_failures_total", "counter", "Messages that could not be read back from the log.",
         log.read_failures);
+    add("log_moved_messages_total", "counter", "Messages copied so that their segment could go.", log.moved);
+    add("log_moved_bytes_total", "counter", "Bytes of these.", log.moved_bytes);
+    add("log_sealed_bytes", "gauge", "Bytes of all finished segments.", log.log_bytes);
+    add("log_live_bytes", "gauge", "Bytes of these that are still needed, about.", log.live_bytes);
+    add("disk_free_bytes", "gauge", "Bytes free on the file system of the log.", log.disk_free_bytes);
     add("publishers_held_back", "gauge", "Whether publishers wait for the log: 1 when they do.",
         server.log().held_back() ? 1 : 0);
 

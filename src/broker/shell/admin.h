@@ -3,7 +3,9 @@
 //   PUT  /config              a whole broker.json           → {"revision"}
 //   GET  /queues              → [{"name","ready","unacked","consumers","bytes","durable"}…]
 //   POST /queues/NAME/purge   → {"purged"}
-//   GET  /status              → {"revision","connections","queues","segments","held_back","read_failure"}
+//   GET  /status              → {"revision","connections","queues","segments","log_bytes","live_bytes",
+//                               "disk_free_bytes","held_back","read_failure"}; while publishers are held back
+//                               also "held_back_cause" and "held_back_since" (seconds since 1970).
 //                               read_failure: why messages cannot be read back just now, else empty
 //   GET  /metrics             → Prometheus text
 #pragma once

@@ -1,0 +1,106 @@
+"""The broker on a file system of its own that is full: it starts there, is drained, and takes messages again."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+
+import pika
+import pytest
+
+from broker_alone import BrokerAlone
+from harness import wait_for
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+PERSISTENT = pika.BasicProperties(delivery_mode=2)
+
+
+@pytest.fixture
+def broker(havn):
+    with BrokerAlone(havn) as alone:
+        queue = f"{alone.folder}/queue"
+        os.makedirs(queue)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", queue], check=True)
+        try:
+            yield alone
+        finally:
+            if alone.process and alone.process.poll() is None:
+                alone.kill()
+            subprocess.run(["umount", queue], check=True)
+
+
+def status(broker):
+    connection = http.client.HTTPConnection("broker")
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.sock.connect(f"{broker.folder}/run/broker.sock")
+    connection.request("GET", "/status")
+    with contextlib.closing(connection):
+        return json.load(connection.getresponse())
+
+
+def take_slack(broker):
+    """Leaves nothing of what the broker had set aside but its reserve: a disk full to the last block."""
+    queue = f"{broker.folder}/queue"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(f"{queue}/spare")
+    for name in os.listdir(queue):
+        if name.endswith(".log"):
+            with open(f"{queue}/{name}", "rb+") as segment:
+                written = len(segment.read().rstrip(b"\0"))
+                segment.truncate((written + 4095) // 4096 * 4096)
+    fill(broker)
+
+
+def fill(broker):
+    """Takes what space is left, as another program might."""
+    with open(f"{broker.folder}/queue/filler", "ab", buffering=0) as filler:
+        with contextlib.suppress(OSError):
+            while True:
+                filler.write(b"x" * 65536)
+        with contextlib.suppress(OSError):
+            while True:
+                filler.write(b"x" * 512)
+
+
+@needs_root
+def test_a_broker_killed_on_a_full_disk_starts_there_is_drained_and_takes_messages_again(broker):
+    broker.start()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare("q", durable=True)
+        for number in range(3000):
+            channel.basic_publish("", "q", f"{number}:".encode() + b"x" * 2000, PERSISTENT)
+    broker.kill()
+    take_slack(broker)
+
+    broker.start()
+    wait_for(lambda: status(broker)["held_back"], 20)
+    now = status(broker)
+    assert "No space left" in now["held_back_cause"] and now["held_back_since"] > 0, now
+    assert "publishers are held back" in broker.log()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        for number in range(3000):
+            method, _, body = channel.basic_get("q")
+            assert body.startswith(f"{number}:".encode())
+            channel.basic_ack(method.delivery_tag)
+    wait_for(lambda: not status(broker)["held_back"], 20)
+    assert "there is space again" in broker.log()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", "q", b"again", PERSISTENT)
+    broker.kill()
+    broker.start()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        assert connection.channel().basic_get("q")[2] == b"again"
+
+
+@needs_root
+def test_an_empty_queue_takes_a_few_megabytes(broker):
+    broker.start()
+    used = sum(os.stat(entry).st_blocks * 512 for entry in os.scandir(f"{broker.folder}/queue"))
+    assert used <= 8 << 20
