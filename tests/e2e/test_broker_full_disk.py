@@ -1,4 +1,4 @@
-"""The broker on a file system of its own that is full: it starts there, is drained, and takes messages again."""
+"""The broker on a full file system of its own: it starts there, is drained, and takes messages again."""
 
 import contextlib
 import http.client

@@ -2,8 +2,8 @@
 // crash.
 //
 // What it may do to unsynced work is what a real one may: writes reach it in any order, in pieces of 512
-// bytes, and the piece in flight may be torn at any byte; creations, renames and removals reach it in order,
-// but late.
+// bytes, and the piece in flight may be torn at any byte; creations, renames and removals reach it late,
+// those of one file in order.
 #pragma once
 
 #include <algorithm>
@@ -31,16 +31,19 @@ class LossyDisk {
     using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
     Names names, durable_names;
-    std::vector<Names> unsynced_names;  // after each change, in order
-    bool full = false;                  // nothing may grow
+    struct NameChange {
+        std::shared_ptr<Inode> inode;
+        std::string gone, added;  // either may be empty
+    };
+    std::vector<NameChange> unsynced_names;  // in order
+    bool full = false;                       // nothing may grow
     bool syncs_fail = false;
     int opens_fail = 0, reads_fail = 0;  // as many, from now on
     int operations_left = -1;            // until the power goes; -1: it stays
 
     // Afterwards the disk is as a machine finds it that starts again.
     void crash(std::mt19937& random) {
-        const std::size_t kept = random() % (unsynced_names.size() + 1);
-        if (kept > 0) durable_names = unsynced_names[kept - 1];
+        keep_some_names(random);
         names = durable_names;
         unsynced_names.clear();
         const unsigned manner = random() % 4;
@@ -75,9 +78,36 @@ class LossyDisk {
         return fail(Error::Kind::internal, "injected: Too many open files");
     }
 
+    void rename(NameChange change) {
+        change_name(names, change);
+        unsynced_names.push_back(std::move(change));
+    }
+
     std::unique_ptr<Storage> storage();
 
   private:
+    // Changes of one file's name keep their order. Those of different files do so every other time only.
+    void keep_some_names(std::mt19937& random) {
+        const bool in_order = random() % 2 == 0;
+        const std::size_t kept = random() % (unsynced_names.size() + 1);
+        std::map<const Inode*, std::size_t> kept_of;
+        for (const NameChange& change : unsynced_names) ++kept_of[change.inode.get()];
+        for (auto& [inode, count] : kept_of) count = random() % (count + 1);
+        for (std::size_t i = 0; i < unsynced_names.size(); ++i) {
+            const NameChange& change = unsynced_names[i];
+            std::size_t& left = kept_of[change.inode.get()];
+            if (in_order ? i >= kept : left == 0) continue;
+            if (!in_order) --left;
+            change_name(durable_names, change);
+        }
+    }
+
+    static void change_name(Names& in, const NameChange& change) {
+        const auto gone = in.find(change.gone);
+        if (gone != in.end() && gone->second == change.inode) in.erase(gone);
+        if (!change.added.empty()) in[change.added] = change.inode;
+    }
+
     // Manner 0: nothing unsynced. 1: a beginning, torn at a byte. 2: any pieces, some of them torn.
     static std::string what_is_left(const Inode& inode, unsigned manner, std::mt19937& random) {
         std::string bytes = inode.durable;
@@ -163,21 +193,18 @@ class LossyStorage final : public Storage {
         if (!create) return fail(Error::Kind::not_found, name + " is not there");
         if (Result<> on = disk_.operation(); !on) return std::unexpected(on.error());
         auto inode = std::make_shared<LossyDisk::Inode>();
-        disk_.names[name] = inode;
-        disk_.unsynced_names.push_back(disk_.names);
+        disk_.rename({inode, "", name});
         return std::make_unique<LossyFile>(disk_, inode);
     }
     Result<> rename(const std::string& from, const std::string& to) override {
         if (Result<> on = disk_.operation(); !on) return on;
-        disk_.names[to] = disk_.names.at(from);
-        disk_.names.erase(from);
-        disk_.unsynced_names.push_back(disk_.names);
+        disk_.rename({disk_.names.at(from), from, to});
         return {};
     }
     Result<> remove(const std::string& name) override {
         if (Result<> on = disk_.operation(); !on) return on;
-        disk_.names.erase(name);
-        disk_.unsynced_names.push_back(disk_.names);
+        const auto found = disk_.names.find(name);
+        if (found != disk_.names.end()) disk_.rename({found->second, name, ""});
         return {};
     }
     Result<> sync_names() override {
