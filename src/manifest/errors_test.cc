@@ -331,10 +331,11 @@ const Case routes[] = {
      "[route.\"/\"]\nservice = \"a\"\nmax_body = \"1M\"\n[service.a]\ncommand = \"x\"\n",
      {"3:12 error: `max_body` is only for a route to a queue | leave it out"}},
     {"keys_for_services_on_a_queue_route",
-     "[route.\"/\"]\nqueue = \"q\"\ntimeout = \"5s\"\nfallback = { body = \"\" "
-     "}\n[queue.q]\n[worker.a]\ncommand = \"x\"\n",
+     "[route.\"/\"]\nqueue = \"q\"\ntimeout = \"5s\"\ntunnel_timeout = \"1h\"\nidle_timeout = \"9s\"\n"
+     "fallback = { body = \"\" }\n[queue.q]\n[worker.a]\ncommand = \"x\"\n",
      {"3:11 error: `timeout` is only for a route to a service | leave it out",
-      "4:1 error: `fallback` is only for a route to a service | leave it out"}},
+      "4:18 error: `tunnel_timeout` is only for a route to a service | leave it out",
+      "6:1 error: `fallback` is only for a route to a service | leave it out"}},
     {"routes_that_balance_in_two_ways",
      "[route.\"/\"]\nservice = \"a\"\nbalance = \"least_conn\"\n[route.\"/b\"]\nservice = \"a\"\nbalance = "
      "\"round_robin\"\n"
