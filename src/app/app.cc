@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "control/control.h"
 #include "gateway/shell/gateway.h"
+#include "io/host.h"
 #include "io/inherited.h"
 #include "io/link.h"
 #include "supervisor/shell/supervisor.h"
@@ -24,26 +25,31 @@ static int usage_error(std::string_view verb) {
     return 64;
 }
 
-// `havn keeper|supervisor --data DIR [--foreground]`
+// `havn keeper|supervisor --data DIR [--foreground|--clear]`
 static int run_root(std::string_view verb, int argc, char** argv) {
     supervisor::Options options;
+    bool clear = false;
     for (int i = 2; i < argc; ++i) {
         const std::string_view argument = argv[i];
         if (argument == "--data" && i + 1 < argc) {
             options.data = argv[++i];
         } else if (argument == "--foreground") {
             options.foreground = true;
+        } else if (argument == "--clear") {
+            clear = true;
         } else {
             return usage_error(verb);
         }
     }
     if (options.data.empty()) return usage_error(verb);
+    if (clear) return supervisor::run_clear(options);
     return verb == "keeper" ? supervisor::run_keeper(options) : supervisor::run_supervisor(options);
 }
 
 // A part that gets its link here and returns what stopped it.
 static int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
     log::init(verb);
+    io::raise_descriptor_limit();
     ::signal(SIGPIPE, SIG_IGN);
     Result<io::Fd> link = io::inherited_link();
     Result<> ended = link ? run(std::move(*link)) : std::unexpected(link.error());
@@ -57,7 +63,10 @@ int run(int argc, char** argv) {
     ::prctl(PR_SET_NAME, "havn");  // executed through a descriptor, the name would be its number
     if (verb == "keeper" || verb == "supervisor") return run_root(verb, argc, argv);
     if (verb == "control" || verb == "gateway" || verb == "broker") io::close_to_others();
-    if (verb == "control") return control::run();
+    if (verb == "control") {
+        io::raise_descriptor_limit();
+        return control::run();
+    }
     if (verb == "gateway") return run_part(verb, gateway::run);
     if (verb == "broker") return run_part(verb, broker::run_broker);
     return cli::run(argc, argv);

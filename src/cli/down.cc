@@ -1,13 +1,20 @@
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
+#include "cli/lost.h"
 #include "cli/platform.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "io/clock.h"
+#include "io/fd.h"
 
 namespace havn::cli {
 
@@ -119,14 +126,48 @@ int Down::run() {
 
 }  // namespace
 
+// A keeper of that folder that no lock leads to: the folder was removed under it.
+static int stop_keeper(int pid) {
+    const io::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (pidfd && ::kill(pid, SIGTERM) != 0) return print_error(fail_errno("signal the keeper").error());
+    pollfd ended{pidfd.get(), POLLIN, 0};
+    while (pidfd && ::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+    }
+    print("stopped; its data folder had been removed\n");
+    return Exit::ok;
+}
+
+static int down_without_lock(const std::string& data) {
+    for (const Keeper& keeper : running_keepers()) {
+        if (keeper.data == data) return stop_keeper(keeper.pid);
+    }
+    struct stat status{};
+    const bool left_a_table = ::stat((data + "/run/processes.json").c_str(), &status) == 0;
+    Result<std::size_t> ended = left_a_table ? end_leftovers(data) : Result<std::size_t>(0);
+    if (!ended) return print_error(ended.error());
+    if (*ended > 0) {
+        print(fmt::format(
+            "not running; ended {} processes that a platform had left whose keeper and supervisor "
+            "were killed\n",
+            *ended));
+    } else {
+        print("not running\n");
+    }
+    return Exit::ok;
+}
+
+// Without a project here: what runs can still be named.
+static Error with_running(Error error) {
+    for (const Keeper& keeper : running_keepers())
+        error.remedy += fmt::format("\n  to stop the one that runs: havn down --data {}", keeper.data);
+    return error;
+}
+
 int down(const Place& place) {
     const Result<std::string> data = find_data(place);
-    if (!data) return print_error(data.error());
+    if (!data) return print_error(with_running(data.error()));
     const Platform platform(*data);
-    if (!platform.running()) {
-        print("not running\n");
-        return Exit::ok;
-    }
+    if (!platform.running()) return down_without_lock(*data);
     return Down(platform).run();
 }
 

@@ -1,6 +1,7 @@
 #include "io/link.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -8,8 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-
-#include "base/assert.h"
+#include <tuple>
 
 namespace havn::io {
 
@@ -42,6 +42,7 @@ struct Link::State {
     bool flushing = false;
     std::string incoming;
     std::vector<Fd> incoming_descriptors;
+    bool descriptors_lost = false;  // of the present message
 };
 
 Link::Link(Executor executor, Fd socket) : state_(std::make_shared<State>(executor)) {
@@ -62,11 +63,15 @@ bool Link::is_open() const {
     return state_ && state_->socket.is_open();
 }
 
-void Link::send(const Json& body, const std::vector<int>& descriptors) {
-    HAVN_ASSERT(descriptors.size() <= descriptors_max, "split the message");
-    if (!is_open()) return;
+Result<> Link::send(const Json& body, const std::vector<int>& descriptors) {
+    if (!is_open()) return fail(Error::Kind::unavailable, "link closed");
     const std::string text = body.dump();
-    HAVN_ASSERT(text.size() <= message_bytes_max, "a link carries state, not data");
+    if (descriptors.size() > descriptors_max || text.size() > message_bytes_max) {
+        return fail(
+            Error::Kind::invalid,
+            fmt::format("link: a message of {} bytes and {} descriptors; at most {} and {} are possible",
+                        text.size(), descriptors.size(), message_bytes_max, descriptors_max));
+    }
     State::Outgoing message;
     const auto size = static_cast<std::uint32_t>(text.size());
     for (std::size_t i = 0; i < header_bytes; ++i)
@@ -74,19 +79,24 @@ void Link::send(const Json& body, const std::vector<int>& descriptors) {
     message.bytes += text;
     for (const int fd : descriptors) {
         Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-        HAVN_ASSERT(static_cast<bool>(copy), "a descriptor to pass is open");
+        if (!copy) {
+            Error error = fail_errno("pass a descriptor on").error();
+            error.kind = Error::Kind::unavailable;
+            return std::unexpected(std::move(error));
+        }
         message.descriptors.push_back(std::move(copy));
     }
     state_->backlog += message.bytes.size();
     if (state_->backlog > message_bytes_max) {
         close();
-        return;
+        return fail(Error::Kind::unavailable, "link closed: its other end stopped reading");
     }
     state_->outgoing.push_back(std::move(message));
     if (!state_->flushing) {
         state_->flushing = true;
         asio::co_spawn(state_->socket.get_executor(), State::flush(state_), asio::detached);
     }
+    return {};
 }
 
 Task<void> Link::State::flush(std::shared_ptr<State> self) {
@@ -146,6 +156,11 @@ std::size_t Link::State::incoming_size() const {
     return size;
 }
 
+static bool is_ping(const Json& body) {
+    const auto type = body.is_object() ? body.find("type") : body.end();
+    return type != body.end() && *type == "ping";
+}
+
 Task<Result<Link::Message>> Link::receive() {
     const std::shared_ptr<State> state = state_;
     std::string& incoming = state->incoming;
@@ -163,7 +178,13 @@ Task<Result<Link::Message>> Link::receive() {
                     co_return std::unexpected(body.error());
                 }
                 incoming.erase(0, header_bytes + size);
-                co_return Message{std::move(*body), std::exchange(state->incoming_descriptors, {})};
+                Message message{std::move(*body), std::exchange(state->incoming_descriptors, {}),
+                                std::exchange(state->descriptors_lost, false)};
+                if (is_ping(message.body)) {
+                    std::ignore = send({{"type", "pong"}});
+                    continue;
+                }
+                co_return message;
             }
         }
         Result<bool> received = state->receive_some();
@@ -209,6 +230,7 @@ Result<bool> Link::State::receive_some() {
             incoming_descriptors.emplace_back(fd);
         }
     }
+    if ((header.msg_flags & MSG_CTRUNC) != 0) descriptors_lost = true;
     incoming.append(buffer, static_cast<std::size_t>(size));
     return true;
 }

@@ -2,6 +2,9 @@
 //
 // A message is a JSON object, preceded by its length (4 bytes, little endian, at most 16 MiB), with at most
 // 64 descriptors attached (SCM_RIGHTS). A peer that breaks this is disconnected.
+//
+// A message {"type":"ping"} is answered with {"type":"pong"} by whoever is in `receive`, which does not
+// return it: so each end can find out whether the other one still runs its loop.
 #pragma once
 
 #include <memory>
@@ -23,6 +26,7 @@ class Link {
     struct Message {
         Json body;
         std::vector<Fd> descriptors;
+        bool descriptors_lost = false;  // there were more than this process has room for (RLIMIT_NOFILE)
     };
 
     // A connected pair: ours, and the one to hand to a child.
@@ -34,7 +38,9 @@ class Link {
 
     // Queues and returns; bytes leave in order as the peer reads. Descriptors are duplicated, not taken.
     // Past `message_bytes_max` of unread backlog the link is closed: a peer that stopped reading is dead.
-    void send(const Json& body, const std::vector<int>& descriptors = {});
+    // Error::unavailable when it is closed, or when this process has no descriptor left to duplicate one;
+    // Error::invalid past the limits of a message. On an error nothing of the message is sent.
+    Result<> send(const Json& body, const std::vector<int>& descriptors = {});
 
     // The next message; Error::unavailable once the peer closed or died.
     Task<Result<Message>> receive();

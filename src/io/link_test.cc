@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "io/loop.h"
@@ -61,6 +62,74 @@ TEST_F(LinkTest, a_message_larger_than_the_socket_buffer_arrives_whole) {
     run_receiving(1);
     ASSERT_TRUE(received[0].has_value());
     EXPECT_EQ(received[0]->body["text"].get<std::string>().size(), text.size());
+}
+
+TEST_F(LinkTest, a_message_past_the_limits_is_an_error_and_the_link_goes_on) {
+    const std::vector<int> too_many(Link::descriptors_max + 1, 0);
+    EXPECT_EQ(ours.send({{"n", 1}}, too_many).error().kind, Error::Kind::invalid);
+    EXPECT_EQ(ours.send({{"text", std::string(Link::message_bytes_max, 'x')}}).error().kind,
+              Error::Kind::invalid);
+    EXPECT_TRUE(ours.send({{"n", 2}}).has_value());
+    run_receiving(1);
+    EXPECT_EQ(received[0]->body["n"], 2);
+}
+
+// No descriptor can be opened while this lives.
+class NoDescriptorsLeft {
+  public:
+    NoDescriptorsLeft() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        rlimit none = before_;
+        none.rlim_cur = 0;
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_{};
+};
+
+TEST_F(LinkTest, without_a_descriptor_left_sending_one_is_an_error) {
+    const NoDescriptorsLeft none;
+    EXPECT_EQ(ours.send({{"n", 1}}, {0}).error().kind, Error::Kind::unavailable);
+    EXPECT_TRUE(ours.is_open());
+}
+
+TEST_F(LinkTest, descriptors_that_found_no_room_are_told_of) {
+    ASSERT_TRUE(ours.send({{"n", 1}}, {0, 0}).has_value());
+    ASSERT_TRUE(ours.send({{"n", 2}}, {0}).has_value());
+    struct Steps {
+        static Task<void> run(LinkTest* self) {
+            {
+                const NoDescriptorsLeft none;
+                self->received.push_back(co_await self->theirs.receive());
+            }
+            self->received.push_back(co_await self->theirs.receive());
+        }
+    };
+    loop.spawn(Steps::run(this));
+    loop.run();
+    ASSERT_EQ(received.size(), 2u);
+    EXPECT_TRUE(received[0]->descriptors_lost);
+    EXPECT_TRUE(received[0]->descriptors.empty());
+    EXPECT_FALSE(received[1]->descriptors_lost);
+    EXPECT_EQ(received[1]->descriptors.size(), 1u);
+}
+
+TEST_F(LinkTest, a_ping_is_answered_by_whoever_receives) {
+    ASSERT_TRUE(ours.send({{"type", "ping"}}).has_value());
+    ASSERT_TRUE(ours.send({{"n", 1}}).has_value());
+    struct Answer {
+        static Task<void> run(Link* link, std::string* type) {
+            Result<Link::Message> message = co_await link->receive();
+            *type = message->body.value("type", "");
+        }
+    };
+    std::string type;
+    loop.spawn(Answer::run(&ours, &type));
+    run_receiving(1);
+    EXPECT_EQ(received[0]->body["n"], 1);
+    EXPECT_EQ(type, "pong");
 }
 
 TEST_F(LinkTest, a_closed_peer_is_an_error_and_not_a_hang) {

@@ -24,7 +24,8 @@ struct Probe {  // one health check, answered by Fleet::probed
 struct Publish {};  // Fleet::endpoints changed
 struct Forget {     // the unit is gone from the fleet; its name and instance may live on in another
     UnitId unit;
-    std::string label;
+    std::string name;
+    std::uint32_t instance;
 };
 struct Say {  // a sentence for the supervisor's log
     log::Level level;

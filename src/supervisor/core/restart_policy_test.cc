@@ -15,7 +15,32 @@ struct RestartPolicyTest : testing::Test {
 };
 
 TEST_F(RestartPolicyTest, a_good_life_is_followed_at_once_however_many_there_were) {
-    for (int i = 0; i < 100; ++i) EXPECT_EQ(good_life(), milliseconds(0));
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(good_life(), milliseconds(0));
+        now += seconds(6);
+    }
+}
+
+TEST_F(RestartPolicyTest, good_lives_that_end_too_often_get_their_pauses_until_one_lasts) {
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(good_life(), milliseconds(0));
+        now += seconds(5);
+    }
+    for (int i = 0; i < 20; ++i) {
+        const milliseconds pause = good_life();
+        EXPECT_GT(pause, milliseconds(0));
+        EXPECT_LE(pause, seconds(60));
+        now += pause + seconds(5);
+    }
+    EXPECT_GT(policy.slow_retries(), 0u);
+    now += seconds(60);
+    EXPECT_EQ(policy.after_life(true, seconds(60), now, random), milliseconds(0));
+    EXPECT_EQ(policy.slow_retries(), 0u);
+}
+
+TEST_F(RestartPolicyTest, a_part_of_the_platform_may_end_as_often_as_it_likes) {
+    RestartPolicy part{RestartLimits{.restarts_max = 0}};
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(part.after_life(true, seconds(5), now, random), milliseconds(0));
 }
 
 TEST_F(RestartPolicyTest, startretries_failures_go_at_full_speed_then_the_pause_doubles_to_its_bound) {

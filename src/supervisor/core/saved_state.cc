@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <set>
 #include <stdexcept>
@@ -28,12 +29,20 @@ static Json to_json(const Unit& unit, std::size_t program) {
             {"port", unit.port},
             {"restarts", unit.restarts},
             {"since_ms", to_ms(unit.since)},
+            {"state_since_ms", to_ms(unit.state_since)},
+            {"retry_at_ms", to_ms(unit.retry_at)},
             {"error", unit.error},
-            {"exit", unit.exit},
+            {"reason", unit.reason},
+            {"exit", unit.exit.text},
+            {"exit_code", unit.exit.code ? Json(*unit.exit.code) : Json()},
+            {"exit_signal", unit.exit.signal ? Json(*unit.exit.signal) : Json()},
+            {"exited_at_ms", to_ms(unit.exited_at)},
+            {"uptime_ms", unit.uptime.count()},
             {"had_life", unit.had_life},
             {"ever_ready", unit.ever_ready},
             {"ready_now", unit.ready_now},
-            {"slow_retries", unit.policy.slow_retries()}};
+            {"slow_retries", unit.policy.slow_retries()},
+            {"too_often", unit.policy.too_often()}};
 }
 
 Json to_json(const Fleet& fleet, const std::string& run) {
@@ -58,6 +67,15 @@ static std::optional<Role> role_from_name(std::string_view text) {
     return std::nullopt;
 }
 
+static WallTime time_at(const Json& json, const char* key) {
+    return WallTime(milliseconds(json.at(key).get<std::int64_t>()));
+}
+
+static std::optional<int> number_at(const Json& json, const char* key) {
+    const Json& value = json.at(key);
+    return value.is_null() ? std::nullopt : std::optional(value.get<int>());
+}
+
 // `at` throws on what is missing and `get` on a wrong type; both are caught by the caller.
 static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<const Program>>& programs) {
     Unit unit;
@@ -78,13 +96,19 @@ static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<c
     unit.cookie = json.at("cookie").get<std::string>();
     unit.port = json.at("port").get<std::uint16_t>();
     unit.restarts = json.at("restarts").get<std::uint32_t>();
-    unit.since = WallTime(milliseconds(json.at("since_ms").get<std::int64_t>()));
+    unit.since = time_at(json, "since_ms");
+    unit.state_since = time_at(json, "state_since_ms");
+    unit.retry_at = time_at(json, "retry_at_ms");
     unit.error = json.at("error").get<std::string>();
-    unit.exit = json.at("exit").get<std::string>();
+    unit.reason = json.at("reason").get<std::string>();
+    unit.exit = {json.at("exit").get<std::string>(), number_at(json, "exit_code"),
+                 number_at(json, "exit_signal")};
+    unit.exited_at = time_at(json, "exited_at_ms");
+    unit.uptime = milliseconds(json.at("uptime_ms").get<std::int64_t>());
     unit.had_life = json.at("had_life").get<bool>();
     unit.ever_ready = json.at("ever_ready").get<bool>();
     unit.ready_now = json.at("ready_now").get<bool>();
-    unit.policy.set_slow_retries(json.at("slow_retries").get<std::uint32_t>());
+    unit.policy.restore(json.at("slow_retries").get<std::uint32_t>(), json.at("too_often").get<bool>());
     return unit;
 }
 
@@ -126,6 +150,45 @@ Result<SavedState> saved_state_from_json(const Json& json) {
         return saved;
     } catch (const std::exception& error) {
         return fail(Error::Kind::corrupt, std::string("the saved process table: ") + error.what());
+    }
+}
+
+std::string spawned_line(const Unit& unit) {
+    const Json line{{"id", unit.id},
+                    {"pid", unit.pid},
+                    {"port", unit.port},
+                    {"start_time", unit.start_time},
+                    {"cookie", unit.cookie},
+                    {"restarts", unit.restarts},
+                    {"since_ms", to_ms(unit.since)}};
+    return line.dump() + "\n";
+}
+
+static void add_spawned(SavedState& saved, const Json& line) {
+    const auto found = std::ranges::find(saved.units, line.at("id").get<UnitId>(), &Unit::id);
+    if (found == saved.units.end()) return;
+    Unit unit = *found;
+    unit.pid = line.at("pid").get<int>();
+    unit.port = line.at("port").get<std::uint16_t>();
+    unit.start_time = line.at("start_time").get<std::uint64_t>();
+    unit.cookie = line.at("cookie").get<std::string>();
+    unit.restarts = line.at("restarts").get<std::uint32_t>();
+    unit.since = unit.state_since = time_at(line, "since_ms");
+    unit.state = State::starting;
+    unit.had_life = true;
+    unit.ready_now = false;
+    *found = std::move(unit);
+}
+
+void add_spawned(SavedState& saved, std::string_view lines) {
+    for (std::size_t end; (end = lines.find('\n')) != std::string_view::npos; lines.remove_prefix(end + 1)) {
+        const Result<Json> line = parse_json(lines.substr(0, end));
+        if (!line) continue;
+        try {
+            add_spawned(saved, *line);
+        } catch (const Json::exception&) {
+            continue;  // cut short by what ended the supervisor
+        }
     }
 }
 

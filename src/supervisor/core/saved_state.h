@@ -18,6 +18,13 @@ struct SavedState {
 };
 
 Json to_json(const Fleet& fleet, const std::string& run);
+
+// The table is written with some distance between two times; a process that is started in between is noted at
+// once, in a line of its own: who takes over must know its pid.
+std::string spawned_line(const Unit& unit);
+// Lines of starts since the table was written; a line that is cut short, or about a unit the table does not
+// know, changes nothing.
+void add_spawned(SavedState& saved, std::string_view lines);
 Result<SavedState> saved_state_from_json(const Json& json);
 
 }  // namespace havn::supervisor

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
@@ -20,6 +21,18 @@ enum class Role { platform, service, worker };
 std::string_view name(Role role);
 
 using UnitId = std::uint64_t;
+
+// How a process ended: with an exit code, by a signal, or in a way nobody could see (both absent).
+struct Exit {
+    Exit() = default;
+    Exit(std::string text, std::optional<int> code = {}, std::optional<int> signal = {})
+        : text(std::move(text)), code(code), signal(signal) {}
+    Exit(const char* text) : text(text) {}
+
+    std::string text;  // "exit 1", "signal 9 (Killed)"; empty when there was no process
+    std::optional<int> code;
+    std::optional<int> signal;
+};
 
 // Both clocks at one moment: the monotonic one decides, the wall clock is for people.
 struct Moment {
@@ -46,8 +59,13 @@ struct Unit {
     std::uint16_t port = 0;        // of a service's present life
     std::uint32_t restarts = 0;    // lives after the first one
     WallTime since{};              // start of the present life; without one, when the state was entered
+    WallTime state_since{};        // when the present state was entered
     std::string error;             // why there is no good life at present
-    std::string exit;              // how the last life ended: "exit 1", "signal 9 (Killed)"
+    Exit exit;                     // how the last life ended; kept while the next one is ready
+    WallTime exited_at{};          // when that was
+    milliseconds uptime{0};        // how long that life was
+    std::string reason;            // why the present life followed the last one; empty in the first
+    WallTime retry_at{};           // in State::backoff: when the next start is due
 
     bool had_life = false;
     bool ever_ready = false;  // in any life: it does not wait for dependencies again
@@ -55,6 +73,7 @@ struct Unit {
     Time spawned_at{};
     Time deadline = Time::max();
     Time probe_at = Time::max();
+    Time timer = Time::max();  // the earlier of the two, as the fleet has it in its order of times
     milliseconds probe_pause{0};
     std::uint32_t probe_failures = 0;
     RestartPolicy policy{RestartLimits{}};
@@ -62,9 +81,15 @@ struct Unit {
     std::string label() const { return name + "." + std::to_string(instance); }
     std::string endpoint() const { return "127.0.0.1:" + std::to_string(port); }
     bool is_probed() const { return role == Role::service; }
+    // Its lives end so often that the next one has to wait; until one of them was long enough.
+    bool is_failing() const { return policy.slow_retries() > 0; }
 };
 
 // A part of the platform has the same policy with shorter pauses: nothing works without it.
 RestartLimits restart_limits(const Unit& unit);
+
+// In which order everything stops, from 0 to 3. The gateway goes before the services, so that what it has in
+// flight is answered; control goes last, so that whoever asked for the stop can watch it.
+std::size_t stop_rank(const Unit& unit);
 
 }  // namespace havn::supervisor

@@ -49,8 +49,7 @@ void hand_over(int folder, uid_t former, const Folder& owner, int depth) {
     const std::unique_ptr<DIR, CloseFolder> listing(copy < 0 ? nullptr : ::fdopendir(copy));
     while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
         if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
-        const io::Fd file(
-            ::openat(folder, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        const io::Fd file(::openat(folder, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
         struct stat status{};
         if (!file || ::fstat(file.get(), &status) != 0 || status.st_uid != former) continue;
         if (S_ISDIR(status.st_mode) && depth > 0) hand_over(file.get(), former, owner, depth - 1);
@@ -143,6 +142,16 @@ Result<> write_state(const std::string& path, const std::string& text, bool sync
     }
     if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
     return {};
+}
+
+Result<io::Fd> open_journal() {
+    Result<io::Fd> file = io::open_file(journal_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+    if (!file) return file;
+    struct stat status{};
+    if (::fstat(file->get(), &status) != 0) return fail_errno(journal_file);
+    if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
+        return fail(Error::Kind::denied, std::string(journal_file) + " belongs to another user");
+    return file;
 }
 
 Result<std::string> read_state(const std::string& path) {

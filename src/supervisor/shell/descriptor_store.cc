@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <tuple>
+
 namespace havn::supervisor {
 
 static Result<io::Fd> duplicate_of(int fd, const std::string& name) {
@@ -13,13 +15,22 @@ static Result<io::Fd> duplicate_of(int fd, const std::string& name) {
 Result<> DescriptorStore::keep(const std::string& name, int fd) {
     Result<io::Fd> copy = duplicate_of(fd, name);
     if (!copy) return std::unexpected(copy.error());
+    if (keeper_) {
+        Result<> sent = keeper_->send({{"type", "keep"}, {"name", name}}, {fd});
+        // Without a keeper this process is about to take its place, with all that is held.
+        if (!sent && keeper_->is_open()) return sent;
+    }
     held_.insert_or_assign(name, std::move(*copy));
-    if (keeper_) keeper_->send({{"type", "keep"}, {"name", name}}, {fd});
     return {};
 }
 
+int DescriptorStore::borrow(const std::string& name) const {
+    const auto found = held_.find(name);
+    return found == held_.end() ? -1 : found->second.get();
+}
+
 void DescriptorStore::drop(const std::string& name) {
-    if (held_.erase(name) > 0 && keeper_) keeper_->send({{"type", "drop"}, {"name", name}});
+    if (held_.erase(name) > 0 && keeper_) std::ignore = keeper_->send({{"type", "drop"}, {"name", name}});
 }
 
 Result<io::Fd> DescriptorStore::duplicate(const std::string& name) const {

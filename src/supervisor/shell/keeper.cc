@@ -15,6 +15,7 @@
 #include "io/link.h"
 #include "io/loop.h"
 #include "supervisor/core/restart_policy.h"
+#include "supervisor/shell/descriptor_limit.h"
 #include "supervisor/shell/keeper_handover.h"
 #include "supervisor/shell/supervisor.h"
 
@@ -23,6 +24,7 @@ namespace havn::supervisor {
 namespace {
 
 constexpr milliseconds deaf_supervisor_grace{1'000};
+constexpr std::size_t exits_max = 10'000;
 
 class Keeper {
   public:
@@ -45,7 +47,8 @@ class Keeper {
     using Signals = io::asio::basic_signal_set<io::Executor>;
 
     void start_supervisor();
-    void hand_over();
+    Result<> hand_over();
+    void keep(const std::string& name, io::Link::Message message);
     void reap();
     void supervisor_ended(int status);
     static io::Task<void> watch_signals(Keeper* self);
@@ -56,7 +59,8 @@ class Keeper {
     Options options_;
     io::Loop loop_;
     std::map<std::string, io::Fd> kept_;
-    bool started_;  // this or an earlier supervisor was in charge
+    std::vector<std::pair<int, int>> exits_;  // pid and status, of what ended while there was no supervisor
+    bool started_;                            // this or an earlier supervisor was in charge
     Signals signals_;
     std::shared_ptr<io::Link> link_;
     pid_t supervisor_ = 0;
@@ -97,23 +101,42 @@ void Keeper::start_supervisor() {
     in_charge_ = false;
     started_at_ = io::now();
     link_ = std::make_shared<io::Link>(loop_.executor(), std::move(ends->first));
-    hand_over();
+    if (Result<> handed = hand_over(); !handed) {  // half of it would be worse than a later whole
+        log::error("cannot hand over to the supervisor: {}; trying again", handed.error().message);
+        link_->close();
+        ::kill(pid, SIGKILL);
+        return;
+    }
     loop_.spawn(receive(this, link_));
 }
 
-void Keeper::hand_over() {
+Result<> Keeper::hand_over() {
     std::vector<std::string> names;
     std::vector<int> fds;
+    const auto send = [&]() -> Result<> {
+        return link_->send({{"type", "kept"}, {"names", std::exchange(names, {})}}, std::exchange(fds, {}));
+    };
     for (const auto& [name, fd] : kept_) {
         names.push_back(name);
         fds.push_back(fd.get());
-        if (fds.size() == io::Link::descriptors_max) {
-            link_->send({{"type", "kept"}, {"names", std::exchange(names, {})}}, std::exchange(fds, {}));
-        }
+        if (fds.size() < io::Link::descriptors_max) continue;
+        if (Result<> sent = send(); !sent) return sent;
     }
-    link_->send({{"type", "kept"}, {"names", names}}, fds);
-    link_->send({{"type", "begin"}});
-    if (stopping_) link_->send({{"type", "stop"}});
+    if (Result<> sent = send(); !sent) return sent;
+    if (Result<> sent = link_->send({{"type", "exits"}, {"exits", exits_}}); !sent) return sent;
+    exits_.clear();
+    if (Result<> sent = link_->send({{"type", "begin"}}); !sent) return sent;
+    return stopping_ ? link_->send({{"type", "stop"}}) : Result<>();
+}
+
+void Keeper::keep(const std::string& name, io::Link::Message message) {
+    if (message.descriptors.size() == 1) {
+        kept_.insert_or_assign(name, std::move(message.descriptors[0]));
+        return;
+    }
+    const std::string why = "the keeper has no room for another descriptor (RLIMIT_NOFILE)";
+    log::error("{} is not kept: {}", name, why);
+    std::ignore = link_->send({{"type", "not_kept"}, {"name", name}, {"why", why}});
 }
 
 io::Task<void> Keeper::receive(Keeper* self, std::shared_ptr<io::Link> link) {
@@ -122,8 +145,8 @@ io::Task<void> Keeper::receive(Keeper* self, std::shared_ptr<io::Link> link) {
         if (!message) break;
         const std::string type = message->body.value("type", "");
         const std::string name = message->body.value("name", "");
-        if (type == "keep" && message->descriptors.size() == 1) {
-            self->kept_.insert_or_assign(name, std::move(message->descriptors[0]));
+        if (type == "keep") {
+            self->keep(name, std::move(*message));
         } else if (type == "drop") {
             self->kept_.erase(name);
         } else if (type == "started") {
@@ -161,7 +184,13 @@ void Keeper::reap() {
     int status = 0;
     while (const pid_t pid = ::waitpid(-1, &status, WNOHANG)) {
         if (pid < 0) break;
-        if (pid == supervisor_) supervisor_ended(status);
+        if (pid == supervisor_) {
+            supervisor_ended(status);
+        } else if (supervisor_ != 0) {
+            std::ignore = link_->send({{"type", "exited"}, {"pid", pid}, {"status", status}});
+        } else if (exits_.size() < exits_max) {
+            exits_.emplace_back(pid, status);
+        }
     }
 }
 
@@ -195,6 +224,7 @@ io::Task<void> Keeper::start_later(Keeper* self, milliseconds pause) {
 
 int run_keeper(const Options& given) {
     log::init("keeper");
+    raise_limit_remembering();
     ::signal(SIGPIPE, SIG_IGN);
     Options options = given;
     options.data = std::filesystem::absolute(given.data).lexically_normal().string();

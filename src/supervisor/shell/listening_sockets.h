@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "supervisor/core/desired.h"
-#include "supervisor/shell/platform_accounts.h"
 #include "supervisor/shell/descriptor_store.h"
+#include "supervisor/shell/platform_accounts.h"
 
 namespace havn::supervisor {
 

@@ -7,29 +7,39 @@
 #include <array>
 #include <cerrno>
 
+#include "io/file.h"
+
 namespace havn::supervisor {
 
 static constexpr int pipe_bytes = 1 << 20;
 static constexpr std::size_t shown_line_max = 8'192;  // a longer one is shown in pieces
-static constexpr int reads_per_turn = 4;              // a chatty instance leaves room for the others
 static constexpr int reads_at_end = 64;               // more than a full pipe holds
 
-Result<PipeEnds> make_log_pipe() {
+// The pipe anew, as another open file of its own mode (pipe(7), proc(5)).
+static Result<io::Fd> reopen(int pipe, int flags) {
+    return io::open_file("/proc/self/fd/" + std::to_string(pipe), flags);
+}
+
+Result<io::Fd> make_log_pipe() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
-    // Only our end is non-blocking: a program that printed may rely on its output blocking.
-    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    ::fcntl(ends[0], F_SETPIPE_SZ, pipe_bytes);  // refused past the user's quota; then 64 KiB must do
-    return PipeEnds{io::Fd(ends[0]), io::Fd(ends[1])};
+    const io::Fd read(ends[0]), write(ends[1]);
+    Result<io::Fd> pipe = reopen(read.get(), O_RDWR | O_NONBLOCK);
+    if (pipe)
+        ::fcntl(pipe->get(), F_SETPIPE_SZ, pipe_bytes);  // refused past the user's quota: 64 KiB must do
+    return pipe;
+}
+
+Result<io::Fd> open_write_end(int pipe) {
+    return reopen(pipe, O_WRONLY);
 }
 
 struct LogPipe::State {
     State(io::Executor executor, std::string label, const std::string& path, io::RotatingFile::Limits limits,
-          PipeEnds ends, Foreground* foreground)
+          int pipe, Foreground* foreground)
         : label(std::move(label)),
           file(path, limits),
-          input(executor, ends.read.release()),
-          write_end(std::move(ends.write)),
+          input(executor, pipe),
           foreground(foreground),
           piece_max(std::clamp<std::uint64_t>(limits.bytes, 1, 65'536)) {}
 
@@ -77,15 +87,13 @@ struct LogPipe::State {
         while (self->input.is_open()) {
             auto [error] = co_await self->input.async_wait(io::Descriptor::wait_read, io::result);
             if (error) break;
-            for (int i = 0; i < reads_per_turn && self->read_once(); ++i) {
-            }
+            self->read_once();
         }
     }
 
     std::string label;
     io::RotatingFile file;
     io::Descriptor input;
-    io::Fd write_end;
     Foreground* foreground;
     std::string line;       // for the display, until its end comes
     std::size_t piece_max;  // no more than the file may hold
@@ -94,8 +102,8 @@ struct LogPipe::State {
 };
 
 LogPipe::LogPipe(io::Executor executor, std::string label, const std::string& path,
-                 io::RotatingFile::Limits limits, PipeEnds ends, Foreground* foreground)
-    : state_(std::make_shared<State>(executor, std::move(label), path, limits, std::move(ends), foreground)) {
+                 io::RotatingFile::Limits limits, int pipe, Foreground* foreground)
+    : state_(std::make_shared<State>(executor, std::move(label), path, limits, pipe, foreground)) {
     io::asio::co_spawn(executor, State::run(state_), io::asio::detached);
 }
 
@@ -105,11 +113,7 @@ LogPipe::~LogPipe() {
     }
     if (state_->foreground && !state_->line.empty()) state_->foreground->line(state_->label, state_->line);
     state_->foreground = nullptr;
-    state_->input.close();
-}
-
-int LogPipe::write_end() const {
-    return state_->write_end.get();
+    state_->input.release();  // the number stays its owner's
 }
 
 }  // namespace havn::supervisor

@@ -1,8 +1,10 @@
 // What one instance prints, from its pipe into its log file and, line by line, to whoever watches.
 //
-// The pipe outlives the instance's processes: one pipe per name and instance, both ends also kept by the
-// keeper, so a process that writes while there is no supervisor neither fails nor loses anything (until the
-// kernel's 1 MiB is full, when it waits). Bytes go to the file as they come; only the display waits for whole
+// The pipe outlives the instance's processes: one pipe per name and instance, also kept by the keeper, so a
+// process that writes while there is no supervisor neither fails nor loses anything (until the kernel's 1 MiB
+// is full, when it waits). One descriptor holds both ends: it reads, and as a writer it keeps the pipe from
+// ending between two lives. Bytes go to the file as they come, at most 64 KiB per turn of the loop, so that a
+// chatty instance delays the others' restarts and probes by one write; only the display waits for whole
 // lines.
 #pragma once
 
@@ -16,20 +18,18 @@
 
 namespace havn::supervisor {
 
-struct PipeEnds {
-    io::Fd read;
-    io::Fd write;
-};
-Result<PipeEnds> make_log_pipe();
+// Reads without blocking and holds the pipe open for writing.
+Result<io::Fd> make_log_pipe();
+// Another end of the same pipe, for a program: its writes block while the pipe is full, as it may rely on.
+Result<io::Fd> open_write_end(int pipe);
 
 class LogPipe {
   public:
+    // `pipe` stays its owner's, who keeps it open for as long as this object lives.
     LogPipe(io::Executor executor, std::string label, const std::string& path,
-            io::RotatingFile::Limits limits, PipeEnds ends, Foreground* foreground);
+            io::RotatingFile::Limits limits, int pipe, Foreground* foreground);
     LogPipe(LogPipe&&) = default;
-    ~LogPipe();  // reads what is there, then closes both ends
-
-    int write_end() const;
+    ~LogPipe();  // reads what is there
 
   private:
     struct State;

@@ -5,15 +5,20 @@
 
 #include <csignal>
 
+#include "io/clock.h"
 #include "supervisor/shell/data_folder.h"
 #include "supervisor/shell/supervisor_process.h"
 
 namespace havn::supervisor {
 
+static constexpr Duration write_distance = milliseconds(20);
+static constexpr Duration write_distance_per_unit = std::chrono::microseconds(100);
+
 void SupervisorProcess::connect_part(UnitId id, int pid, io::Fd ours) {
     const bool is_new = processes_[id].request.executable >= 0;
     auto link = std::make_shared<io::Link>(loop_.executor(), std::move(ours));
     processes_[id].link = link;
+    linked_[fleet_.find(id)->name] = id;
     // Not before this turn is over: a part that was taken over may have spoken already, and nobody may act on
     // it until the fleet knows what is wanted.
     loop_.post([this, id, pid, link] { loop_.spawn(receive(this, id, pid, link)); });
@@ -47,10 +52,11 @@ void SupervisorProcess::on_message(UnitId id, const Json& message) {
     const auto process = processes_.find(id);
     if (!unit || process == processes_.end() || !message.is_object()) return;
     const std::string type = text_of(message, "type");
+    ++process->second.pongs;  // whatever it says, it is there
     if (type == "ready") return fleet_.reported_ready(id, now());
     if (unit->name == "gateway" && type == "drained")
         return fleet_.drained(text_of(message, "endpoint"), now());
-    if (unit->name == "control") on_command(*process->second.link, type, message);
+    if (unit->name == "control" && type != "pong") on_command(*process->second.link, type, message);
 }
 
 void SupervisorProcess::on_command(io::Link& control, const std::string& type, const Json& message) {
@@ -70,7 +76,7 @@ void SupervisorProcess::on_command(io::Link& control, const std::string& type, c
     // The table goes first: whoever gets the reply and looks must not see the state of before.
     perform();
     write_changes();
-    control.send(reply);
+    std::ignore = control.send(reply);
     if (type == "stop") fleet_.stop_all(now());
 }
 
@@ -78,6 +84,7 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     if (fleet_.stopping()) return fail(Error::Kind::unavailable, "the platform is stopping");
     Result<Desired> desired = desired_from_json(message.value("desired", Json()));
     if (!desired) return std::unexpected(desired.error());
+    if (Result<> enough = enough_descriptors(*desired); !enough) return enough;
     Result<bool> listening = listening_->change_to(*desired);
     if (!listening) return std::unexpected(listening.error());
     say(log::Level::info, fmt::format("configuration {} is accepted: {} programs", desired->revision,
@@ -111,11 +118,10 @@ Result<> SupervisorProcess::on_restart(const Json& message) {
 }
 
 io::Link* SupervisorProcess::link_to(std::string_view part) {
-    for (auto& [id, process] : processes_) {
-        const Unit* unit = fleet_.find(id);
-        if (unit && process.link && process.link->is_open() && unit->name == part) return process.link.get();
-    }
-    return nullptr;
+    const auto id = linked_.find(std::string(part));
+    const auto process = id == linked_.end() ? processes_.end() : processes_.find(id->second);
+    const bool open = process != processes_.end() && process->second.link && process->second.link->is_open();
+    return open ? process->second.link.get() : nullptr;
 }
 
 void SupervisorProcess::send_listeners(std::string_view part) {
@@ -125,7 +131,9 @@ void SupervisorProcess::send_listeners(std::string_view part) {
     if (!handover) return say(log::Level::error, handover.error().message);
     std::vector<int> sockets;
     for (const io::Fd& socket : handover->sockets) sockets.push_back(socket.get());
-    link->send({{"type", "listeners"}, {"listeners", handover->listeners}}, sockets);
+    Result<> sent = link->send({{"type", "listeners"}, {"listeners", handover->listeners}}, sockets);
+    if (!sent)
+        say(log::Level::error, fmt::format("{} got no listening sockets: {}", part, sent.error().message));
 }
 
 void SupervisorProcess::send_endpoints() {
@@ -137,32 +145,40 @@ void SupervisorProcess::send_endpoints() {
         for (const Endpoint& endpoint : endpoints)
             list.push_back({{"address", endpoint.address}, {"instance", endpoint.instance}});
     }
-    gateway->send(
+    std::ignore = gateway->send(
         {{"type", "endpoints"}, {"version", fleet_.endpoints().version}, {"services", std::move(services)}});
 }
 
+// At the end of this turn when it was quiet; else with a distance that grows with what has to be written, so
+// that a thousand changes do not write a thousand rows a thousand times. A process that is started in between
+// is in the journal.
 void SupervisorProcess::changed() {
     if (std::exchange(change_pending_, true)) return;
-    loop_.post([this] { write_changes(); });
+    loop_.spawn(write_later(this, std::max(Duration(0), next_write_ - io::now())));
+}
+
+io::Task<void> SupervisorProcess::write_later(SupervisorProcess* self, Duration pause) {
+    co_await io::sleep_for(pause);
+    if (self->change_pending_) self->write_changes();
 }
 
 void SupervisorProcess::write_changes() {
     change_pending_ = false;
+    next_write_ = io::now() + write_distance + write_distance_per_unit * fleet_.units().size();
     if (finished_) return;
     Json state = to_json(fleet_, run_);
     state["platform"] = to_json(platform_rows_);
-    std::string text = state.dump();
-    if (text != last_state_) {
-        if (Result<> written = write_state(state_file, text); !written) {
-            say(log::Level::error, "the process table is not written down: " + written.error().message);
-        }
-        last_state_ = std::move(text);
+    if (Result<> written = write_state(state_file, state.dump()); !written) {
+        say(log::Level::error, "the process table is not written down: " + written.error().message);
+    } else if (journal_ && ::ftruncate(journal_.get(), 0) != 0) {
+        say(log::Level::error, fail_errno("empty the journal of starts").error().message);
     }
     Json table = process_table(fleet_, platform_rows_);
     if (table == last_table_) return;
     io::Link* control = link_to("control");
     if (!control) return;
-    control->send({{"type", "processes"}, {"revision", ++table_revision_}, {"processes", table}});
+    std::ignore =
+        control->send({{"type", "processes"}, {"revision", ++table_revision_}, {"processes", table}});
     last_table_ = std::move(table);
 }
 

@@ -7,20 +7,21 @@
 #include <cstring>
 
 #include "io/clock.h"
+#include "io/file.h"
 #include "io/inherited.h"
 #include "io/net.h"
 #include "supervisor/core/command.h"
+#include "supervisor/shell/data_folder.h"
 #include "supervisor/shell/probe.h"
-#include "supervisor/shell/process_tree.h"
 #include "supervisor/shell/supervisor_process.h"
 
 extern char** environ;
 
 namespace havn::supervisor {
 
-static constexpr int sweep_rounds = 50;
-static constexpr milliseconds sweep_pause{20};
 static constexpr milliseconds group_pause{5};
+static constexpr std::size_t unexplained_max = 10'000;
+static const std::string log_prefix = "log|";
 
 static std::string log_label(const Unit& unit) {
     return unit.role == Role::platform ? unit.name : unit.label();
@@ -61,11 +62,13 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     const std::string cookie = fmt::format("{}.{:016x}", run_, ports_.next());
     Result<SpawnRequest> request = request_for(unit, port, cookie);
     if (!request) return std::unexpected(request.error());
-    Result<int> output = log_of(unit);
+    Result<int> pipe = log_of(unit);
+    if (!pipe) return std::unexpected(pipe.error());
+    Result<io::Fd> output = open_write_end(*pipe);
     if (!output) return std::unexpected(output.error());
-    request->output = *output;
+    request->output = output->get();
     // A program may open /dev/stdout anew, which asks for permission.
-    if (request->account.change && ::fchown(*output, request->account.uid, request->account.gid) != 0) {
+    if (request->account.change && ::fchown(output->get(), request->account.uid, request->account.gid) != 0) {
         return fail_errno("chown the log pipe");
     }
     io::Fd ours, theirs, questions;
@@ -85,13 +88,28 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     if (!spawned) return std::unexpected(spawned.error());
     Process& process = processes_[id];
     process.request = std::move(*request);
+    process.request.output = process.request.link = -1;
+    process.by_shell = unit.role != Role::platform && process.request.arguments.front() == "/bin/sh";
     process.shell_stays = unit.role != Role::platform && parse_command(unit.program->command).shell_stays;
-    process.status = std::move(spawned->status);
+    process.status = std::make_shared<io::Descriptor>(loop_.executor(), spawned->status.release());
     process.pidfd = std::make_shared<io::Descriptor>(loop_.executor(), spawned->pidfd.release());
     fleet_.spawned(id, {spawned->pid, spawned->start_time, port, cookie}, now());
+    note_in_journal(*fleet_.find(id));
+    loop_.spawn(watch_start(this, id, process.status));
     loop_.spawn(watch_exit(this, id, spawned->pid, process.pidfd));
     if (ours) connect_part(id, spawned->pid, std::move(ours));
     return {};
+}
+
+// One line at once; the whole table follows soon.
+void SupervisorProcess::note_in_journal(const Unit& unit) {
+    if (!journal_) {
+        Result<io::Fd> opened = open_journal();
+        if (!opened) return say(log::Level::error, opened.error().message);
+        journal_ = std::move(*opened);
+    }
+    if (Result<> written = io::write_all(journal_.get(), spawned_line(unit)); !written)
+        say(log::Level::error, "a start is not written down: " + written.error().message);
 }
 
 // What a process gets of the environment `havn up` was typed in: its language and its time zone, and where
@@ -100,8 +118,8 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
 static std::map<std::string, std::string> base_environment(Role role) {
     static constexpr std::string_view everyone[] = {"LANG=", "LC_", "TZ=", "PATH="};
     // How the parts log, and how a build with sanitizers reports.
-    static constexpr std::string_view parts[] = {"HAVN_LOG=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
-                                                 "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
+    static constexpr std::string_view parts[] = {
+        "HAVN_LOG=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
     std::map<std::string, std::string> variables;
     for (char** at = environ; *at; ++at) {
         const std::string_view text(*at);
@@ -141,6 +159,7 @@ Result<SpawnRequest> SupervisorProcess::request_for(const Unit& unit, std::uint1
         request.account = std::move(*account);
         request.arguments = parse_command(unit.program->command).arguments;
         request.directory = unit.program->directory;
+        request.files_soft = files_soft_;
     }
     variables["HOME"] = request.account.home;
     variables["USER"] = variables["LOGNAME"] = request.account.name;
@@ -172,54 +191,44 @@ Result<int> SupervisorProcess::log_of(const Unit& unit) {
     const auto found = logs_.find(label);
     const bool same = found != logs_.end() && found->second.limits.bytes == limits.bytes &&
                       found->second.limits.backups == limits.backups;
-    if (same) return found->second.pipe->write_end();
+    const std::string stored_as = log_prefix + label;
+    if (same) return store_.borrow(stored_as);
     logs_.erase(label);
-    const std::string reader = "log-read|" + label;
-    const std::string writer = "log-write|" + label;
-    if (!store_.holds(reader) || !store_.holds(writer)) {
-        Result<PipeEnds> made = make_log_pipe();
+    if (!store_.holds(stored_as)) {
+        Result<io::Fd> made = make_log_pipe();
         if (!made) return std::unexpected(made.error());
-        if (Result<> kept = store_.keep(reader, made->read.get()); !kept)
-            return std::unexpected(kept.error());
-        if (Result<> kept = store_.keep(writer, made->write.get()); !kept)
-            return std::unexpected(kept.error());
+        if (Result<> kept = store_.keep(stored_as, made->get()); !kept) return std::unexpected(kept.error());
     }
-    Result<io::Fd> read = store_.duplicate(reader);
-    if (!read) return std::unexpected(read.error());
-    Result<io::Fd> write = store_.duplicate(writer);
-    if (!write) return std::unexpected(write.error());
     Log& log = logs_[label];
     log.limits = limits;
     log.pipe = std::make_unique<LogPipe>(loop_.executor(), label, "logs/" + label + ".log", limits,
-                                         PipeEnds{std::move(*read), std::move(*write)}, foreground_.get());
-    return log.pipe->write_end();
-}
-
-void SupervisorProcess::perform_one(const Terminate& effect) {
-    const Unit* unit = fleet_.find(effect.unit);
-    if (!unit || unit->pid == 0) return;
-    // The main process ends its own children in its own way (Celery's pool, gunicorn's workers). A shell in
-    // its place would not: then all of the group is told.
-    Process& process = processes_[unit->id];
-    for (const int pid : find_tree(unit->pid, unit->cookie)) {
-        const std::optional<ProcessFacts> facts = pid == unit->pid ? std::nullopt : read_process(pid);
-        if (facts) process.tree.push_back(*facts);
-    }
-    const bool group = process.shell_stays;
-    ::kill(group ? -unit->pid : unit->pid, SIGTERM);
-}
-
-void SupervisorProcess::perform_one(const KillTree& effect) {
-    const Unit* unit = fleet_.find(effect.unit);
-    if (!unit || unit->pid == 0) return;
-    kill_all(find_tree(unit->pid, unit->cookie));
-    ::kill(-unit->pid, SIGKILL);
+                                         store_.borrow(stored_as), foreground_.get());
+    return store_.borrow(stored_as);
 }
 
 void SupervisorProcess::perform_one(const Probe& effect) {
     const Unit* unit = fleet_.find(effect.unit);
-    if (unit && unit->pid != 0)
+    if (!unit || unit->pid == 0) return;
+    if (unit->role == Role::platform)
+        loop_.spawn(run_ping(this, unit->id, unit->pid, unit->program->health->timeout));
+    else
         loop_.spawn(run_probe(this, unit->id, unit->pid, unit->port, unit->program->health));
+}
+
+// Whether a part still runs its loop: it answers over its link, or it is frozen.
+io::Task<void> SupervisorProcess::run_ping(SupervisorProcess* self, UnitId unit, int pid,
+                                           milliseconds timeout) {
+    const auto asked = self->processes_.find(unit);
+    if (asked == self->processes_.end() || !asked->second.link) co_return;
+    const std::uint64_t before = asked->second.pongs;
+    std::ignore = asked->second.link->send({{"type", "ping"}});
+    co_await io::sleep_for(timeout);
+    const Unit* pinged = self->fleet_.find(unit);
+    const auto process = self->processes_.find(unit);
+    if (!pinged || pinged->pid != pid || process == self->processes_.end()) co_return;
+    const std::string found = fmt::format("no answer to a ping within {} ms", timeout.count());
+    self->fleet_.probed(unit, process->second.pongs > before, found, now());
+    self->perform();
 }
 
 io::Task<void> SupervisorProcess::run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
@@ -241,14 +250,11 @@ void SupervisorProcess::perform_one(const Publish&) {
 void SupervisorProcess::perform_one(const Forget& effect) {
     processes_.erase(effect.unit);
     store_.drop(fmt::format("link|{}", effect.unit));
-    for (const auto& [id, unit] : fleet_.units()) {
-        if (unit.label() == effect.label) return;  // the log goes on
-    }
-    std::string label = effect.label;
-    if (!logs_.contains(label)) label = label.substr(0, label.rfind('.'));  // a part has no number
+    if (fleet_.has_slot(effect.name, effect.instance)) return;  // the log goes on
+    std::string label = fmt::format("{}.{}", effect.name, effect.instance);
+    if (!logs_.contains(label)) label = effect.name;  // a part has no number
     logs_.erase(label);
-    store_.drop("log-read|" + label);
-    store_.drop("log-write|" + label);
+    store_.drop(log_prefix + label);
 }
 
 void SupervisorProcess::perform_one(const Say& effect) {
@@ -265,9 +271,15 @@ io::Task<void> SupervisorProcess::watch_exit(SupervisorProcess* self, UnitId uni
     if (!error) self->on_exit(unit, pid);
 }
 
-static std::string exit_text(int status) {
-    if (WIFEXITED(status)) return fmt::format("exit {}", WEXITSTATUS(status));
-    return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+// A descriptor less once the program has begun, or the reason why it did not.
+io::Task<void> SupervisorProcess::watch_start(SupervisorProcess* self, UnitId unit,
+                                              std::shared_ptr<io::Descriptor> status) {
+    auto [error] = co_await status->async_wait(io::Descriptor::wait_read, io::result);
+    const auto process = self->processes_.find(unit);
+    if (error || process == self->processes_.end() || process->second.status != status) co_return;
+    process->second.failure = spawn_failure(status->native_handle(), process->second.request);
+    process->second.request = {};
+    process->second.status.reset();
 }
 
 // The end of a unit's main process; comes from its pidfd or from SIGCHLD, whichever is first.
@@ -275,13 +287,20 @@ void SupervisorProcess::on_exit(UnitId id, int pid) {
     const Unit* unit = fleet_.find(id);
     if (!unit || unit->pid != pid) return;
     Process& process = processes_[id];
-    if (!process.exit.empty()) return;
+    if (!process.exit.text.empty()) return;
     // A shell that was told to end leaves at once; the program it ran has its stop_timeout.
     const bool lingers = process.shell_stays && unit->state == State::stopping;
     if (!lingers) ::kill(-pid, SIGKILL);  // while the unreaped main process keeps the number ours
     int status = 0;
     const bool ours = ::waitpid(pid, &status, WNOHANG) == pid;
-    process.exit = ours ? exit_text(status) : "not known: an earlier supervisor had started it";
+    if (ours) {
+        process.exit = exit_of(status);
+    } else if (process.told_exit) {
+        process.exit = *process.told_exit;
+    } else {
+        process.exit = Exit("not known: an earlier supervisor had started it");
+        if (unexplained_.size() < unexplained_max) unexplained_[pid] = id;
+    }
     if (!lingers) return on_life_over(id, pid);
     loop_.spawn(wait_for_group(this, id, pid));
 }
@@ -297,41 +316,32 @@ void SupervisorProcess::on_life_over(UnitId id, int pid) {
     Process process = std::move(processes_[id]);
     processes_.erase(id);
     std::string error;
-    if (process.status) {
-        if (std::optional<Error> failure = spawn_failure(process.status.get(), process.request))
-            error = failure->text();
-        if (error.empty() && process.request.arguments.front() == "/bin/sh" && process.exit == "exit 127") {
-            error =
-                fmt::format("the shell did not find a command of '{}' (exit 127)", unit->program->command);
-        }
+    if (process.status) process.failure = spawn_failure(process.status->native_handle(), process.request);
+    if (process.failure) {
+        error = process.failure->text();
+    } else if (process.by_shell && process.exit.code == 127) {
+        error = fmt::format("the shell did not find a command of '{}' (exit 127)", unit->program->command);
     }
-    const std::string label = unit->label();
-    const std::string cookie = unit->cookie;
+    ended_.push_back({unit->label(), pid, unit->cookie, std::move(process.tree), 0});
+    look_soon();
     if (process.link) process.link->close();
     store_.drop(fmt::format("link|{}", id));
     fleet_.ended(id, process.exit, error, now());
     perform();
-    loop_.spawn(sweep(this, label, pid, cookie, std::move(process.tree)));
 }
 
-// Ends what left the group (setsid, double fork); off the path of the restart, which has its own cookie.
-// `tree` are those that were seen as descendants, however they hide now.
-io::Task<void> SupervisorProcess::sweep(SupervisorProcess* self, std::string label, int pid,
-                                        std::string cookie, std::vector<ProcessFacts> tree) {
-    for (int round = 0; round < sweep_rounds; ++round) {
-        std::vector<int> left = find_tree(pid, cookie);
-        for (const ProcessFacts& facts : tree) {
-            const std::optional<ProcessFacts> present = read_process(facts.pid);
-            if (present && present->start_time == facts.start_time && present->state != 'Z')
-                left.push_back(facts.pid);
-        }
-        if (left.empty()) co_return;
-        if (round == 0) {
-            self->say(log::Level::info, fmt::format("{} left processes behind; ending them", label));
-        }
-        kill_all(left);
-        co_await io::sleep_for(sweep_pause);
+// The keeper is the parent of what an earlier supervisor had started. Its word and the pidfd's come in any
+// order.
+void SupervisorProcess::on_told_exit(int pid, int status) {
+    if (const Unit* unit = fleet_.find_pid(pid)) {
+        processes_[unit->id].told_exit = exit_of(status);
+        return;
     }
+    const auto found = unexplained_.find(pid);
+    if (found == unexplained_.end()) return;
+    fleet_.exit_known(found->second, exit_of(status));
+    unexplained_.erase(found);
+    changed();
 }
 
 // Main processes are announced to their units; what else became our child is reaped and forgotten.
@@ -339,11 +349,7 @@ void SupervisorProcess::reap() {
     for (;;) {
         siginfo_t info{};
         if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-        UnitId owner = 0;
-        for (const auto& [id, unit] : fleet_.units()) {
-            if (unit.pid == info.si_pid) owner = id;
-        }
-        if (owner != 0) on_exit(owner, info.si_pid);
+        if (const Unit* owner = fleet_.find_pid(info.si_pid)) on_exit(owner->id, info.si_pid);
         ::waitpid(info.si_pid, nullptr, WNOHANG);
     }
 }

@@ -56,10 +56,10 @@ static void drop_stale(Json& claims, const std::function<bool(const std::string&
     for (const std::string& number : stale) claims.erase(number);
 }
 
-Result<std::map<std::string, uid_t>> choose_private(
-    const std::vector<std::string>& names, const std::string& folder, const Json& kept, Json& claims,
-    uid_t begin, const std::function<bool(uid_t)>& is_free,
-    const std::function<bool(const std::string&)>& is_there) {
+Result<std::map<std::string, uid_t>> choose_private(const std::vector<std::string>& names,
+                                                    const std::string& folder, const Json& kept, Json& claims,
+                                                    uid_t begin, const std::function<bool(uid_t)>& is_free,
+                                                    const std::function<bool(const std::string&)>& is_there) {
     constexpr uid_t count = private_last - private_first + 1;
     drop_stale(claims, is_there);
     std::map<std::string, uid_t> chosen;
@@ -178,13 +178,12 @@ Result<> check_named(const std::map<std::string, Account>& named) {
     for (const auto& [name, account] : named) {
         const auto [other, is_new] = owners.emplace(account.uid, account.name);
         if (account.uid != 0 && is_new) continue;
-        return fail(Error::Kind::denied,
-                    account.uid == 0
-                        ? "user " + account.name + " is root"
-                        : fmt::format("users {} and {} are the same uid {}", other->second, account.name,
-                                      account.uid),
-                    "each of Havn's parts needs a user of its own: `adduser --system --group " +
-                        account.name + "`");
+        return fail(
+            Error::Kind::denied,
+            account.uid == 0 ? "user " + account.name + " is root"
+                             : fmt::format("users {} and {} are the same uid {}", other->second, account.name,
+                                           account.uid),
+            "each of Havn's parts needs a user of its own: `adduser --system --group " + account.name + "`");
     }
     return {};
 }

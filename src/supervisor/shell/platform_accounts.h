@@ -38,9 +38,8 @@ Result<Accounts> platform_accounts(const std::string& folder);
 // Pure, for the test.
 inline constexpr uid_t private_first = 61'184, private_last = 65'519;  // as systemd's DynamicUser
 Result<std::map<std::string, uid_t>> choose_private(const std::vector<std::string>& names,
-                                                    const std::string& folder, const Json& kept,
-                                                    Json& claims, uid_t begin,
-                                                    const std::function<bool(uid_t)>& is_free,
+                                                    const std::string& folder, const Json& kept, Json& claims,
+                                                    uid_t begin, const std::function<bool(uid_t)>& is_free,
                                                     const std::function<bool(const std::string&)>& is_there);
 
 }  // namespace havn::supervisor

@@ -14,9 +14,10 @@ struct PrivateNumbers : testing::Test {
     std::set<uid_t> used;
 
     std::map<std::string, uid_t> choose(const std::string& folder, const Json& kept, uid_t begin = 0) {
-        return choose_private({"broker", "gateway"}, folder, kept, claims, begin,
-                              [this](uid_t number) { return !used.contains(number); },
-                              [this](const std::string& path) { return folders.contains(path); })
+        return choose_private(
+                   {"broker", "gateway"}, folder, kept, claims, begin,
+                   [this](uid_t number) { return !used.contains(number); },
+                   [this](const std::string& path) { return folders.contains(path); })
             .value();
     }
 };
@@ -50,9 +51,9 @@ TEST_F(PrivateNumbers, that_somebody_has_are_passed_by_and_the_search_wraps) {
 }
 
 TEST_F(PrivateNumbers, that_are_all_taken_are_an_error) {
-    const Result<std::map<std::string, uid_t>> none =
-        choose_private({"broker"}, "/a", Json::object(), claims, 3, [](uid_t) { return false; },
-                       [](const std::string&) { return true; });
+    const Result<std::map<std::string, uid_t>> none = choose_private(
+        {"broker"}, "/a", Json::object(), claims, 3, [](uid_t) { return false; },
+        [](const std::string&) { return true; });
     ASSERT_FALSE(none);
     EXPECT_THAT(none.error().remedy, testing::HasSubstr("adduser --system --group havn-broker"));
 }

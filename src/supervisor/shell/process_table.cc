@@ -52,18 +52,30 @@ static Json to_row(const std::string& name, const PlatformRows::Row& row) {
             {"since", to_rfc3339(row.since)}};
 }
 
-static Json to_row(const Unit& unit) {
+static Json to_row(const Fleet& fleet, const Unit& unit) {
     Json row{{"name", unit.name},
              {"instance", unit.instance},
              {"kind", name(unit.role)},
              {"pid", unit.pid},
              {"state", name(unit.state)},
              {"restarts", unit.restarts},
-             {"since", to_rfc3339(unit.since)}};
+             {"since", to_rfc3339(unit.since)},
+             {"state_since", to_rfc3339(unit.state_since)}};
     if (unit.outdated || !unit.wanted) row["outdated"] = true;
     if (!unit.error.empty()) row["error"] = unit.error;
+    if (!unit.reason.empty()) row["reason"] = unit.reason;
     if (unit.port != 0 && unit.pid != 0) row["port"] = unit.port;
-    if (!unit.exit.empty()) row["exit"] = unit.exit;
+    if (!unit.exit.text.empty()) {
+        row["exit"] = unit.exit.text;
+        if (unit.exit.code) row["exit_code"] = *unit.exit.code;
+        if (unit.exit.signal) row["exit_signal"] = *unit.exit.signal;
+        row["exited_at"] = to_rfc3339(unit.exited_at);
+        row["uptime_ms"] = unit.uptime.count();
+    }
+    if (const std::vector<std::string> names = fleet.waits_for(unit); !names.empty())
+        row["waits_for"] = names;
+    if (unit.state == State::backoff) row["retry_at"] = to_rfc3339(unit.retry_at);
+    if (unit.is_failing()) row["failing"] = true;
     return row;
 }
 
@@ -74,7 +86,7 @@ Json process_table(const Fleet& fleet, const PlatformRows& rows) {
         return std::tuple(unit->role != Role::platform, unit->name, unit->instance, unit->id);
     });
     Json table = Json::array({to_row("keeper", rows.keeper), to_row("supervisor", rows.supervisor)});
-    for (const Unit* unit : units) table.push_back(to_row(*unit));
+    for (const Unit* unit : units) table.push_back(to_row(fleet, *unit));
     return table;
 }
 

@@ -77,22 +77,59 @@ static bool is_alive(const ProcessFacts& facts) {
     return facts.state != 'Z' && facts.state != 'X' && facts.pid != ::getpid();
 }
 
-std::vector<int> find_tree(int main_pid, std::string_view cookie) {
-    const std::vector<ProcessFacts> all = read_all_processes();
-    std::set<int> members{main_pid};
-    for (const ProcessFacts& facts : all) {
-        if (facts.session == main_pid || facts.group == main_pid) members.insert(facts.pid);
-        if (!cookie.empty() && cookie_of(facts.pid) == cookie) members.insert(facts.pid);
+ProcessView ProcessView::take(const std::unordered_set<int>& known) {
+    ProcessView view;
+    view.all_ = read_all_processes();
+    for (std::size_t i = 0; i < view.all_.size(); ++i) {
+        const ProcessFacts& facts = view.all_[i];
+        view.by_pid_.emplace(facts.pid, i);
+        view.by_parent_.emplace(facts.parent, facts.pid);
+        view.by_group_.emplace(facts.group, facts.pid);
+        view.by_session_.emplace(facts.session, facts.pid);
     }
-    for (bool grew = true; grew;) {
-        grew = false;
-        for (const ProcessFacts& facts : all) {
-            if (members.contains(facts.parent)) grew |= members.insert(facts.pid).second;
+    // Who loses its parent becomes the child of an ancestor of that parent; the supervisor is one.
+    std::unordered_set<int> above;
+    for (int pid = ::getpid(); pid > 0 && above.insert(pid).second;) {
+        const ProcessFacts* facts = view.find(pid);
+        pid = facts ? facts->parent : 0;
+    }
+    for (const ProcessFacts& facts : view.all_) {
+        if (!above.contains(facts.parent) || above.contains(facts.pid) || known.contains(facts.pid)) continue;
+        if (!is_alive(facts)) continue;
+        ++view.environments_read_;
+        if (std::string cookie = cookie_of(facts.pid); !cookie.empty())
+            view.by_cookie_.emplace(std::move(cookie), facts.pid);
+    }
+    return view;
+}
+
+const ProcessFacts* ProcessView::find(int pid) const {
+    const auto found = by_pid_.find(pid);
+    return found == by_pid_.end() ? nullptr : &all_[found->second];
+}
+
+std::vector<int> ProcessView::tree(int main_pid, const std::string& cookie) const {
+    std::unordered_set<int> members;
+    std::vector<int> pending;
+    const auto add = [&](const auto& range) {
+        for (auto at = range.first; at != range.second; ++at) {
+            if (members.insert(at->second).second) pending.push_back(at->second);
         }
+    };
+    if (main_pid > 0) {
+        members.insert(main_pid);
+        pending.push_back(main_pid);
+        add(by_group_.equal_range(main_pid));
+        add(by_session_.equal_range(main_pid));
     }
+    if (!cookie.empty()) add(by_cookie_.equal_range(cookie));
     std::vector<int> living;
-    for (const ProcessFacts& facts : all) {
-        if (members.contains(facts.pid) && is_alive(facts)) living.push_back(facts.pid);
+    while (!pending.empty()) {
+        const int pid = pending.back();
+        pending.pop_back();
+        add(by_parent_.equal_range(pid));
+        const ProcessFacts* facts = find(pid);
+        if (facts && is_alive(*facts)) living.push_back(pid);
     }
     return living;
 }

@@ -5,8 +5,10 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,6 +111,12 @@ bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
     const int executable = request.executable < 0 ? -1 : ::fcntl(request.executable, F_DUPFD_CLOEXEC, 10);
     if (!place_descriptors(request, prepared)) give_up(prepared, Stage::descriptors, errno);
     if (::chdir(request.directory.c_str()) != 0) give_up(prepared, Stage::folder, errno);
+    if (request.files_soft > 0) {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = std::min<rlim_t>(request.files_soft, limit.rlim_max);
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) give_up(prepared, Stage::descriptors, errno);
+    }
     const Account& account = request.account;
     if (account.change && (::setgroups(account.groups.size(), account.groups.data()) != 0 ||
                            ::setgid(account.gid) != 0 || ::setuid(account.uid) != 0)) {
@@ -161,6 +169,12 @@ Result<Spawned> spawn(const SpawnRequest& request) {
     spawned.start_time = start_time_of(spawned.pid).value_or(0);  // ours and not reaped: it is there
     if (!spawned.pidfd) return fail_errno("pidfd_open");
     return spawned;
+}
+
+Exit exit_of(int status) {
+    if (WIFEXITED(status)) return {fmt::format("exit {}", WEXITSTATUS(status)), WEXITSTATUS(status), {}};
+    const int signal = WTERMSIG(status);
+    return {fmt::format("signal {} ({})", signal, ::strsignal(signal)), {}, signal};
 }
 
 std::optional<Error> spawn_failure(int status, const SpawnRequest& request) {

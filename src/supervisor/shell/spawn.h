@@ -7,12 +7,14 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "io/fd.h"
+#include "supervisor/core/unit.h"
 #include "supervisor/shell/account.h"
 
 namespace havn::supervisor {
@@ -23,10 +25,11 @@ struct SpawnRequest {
     std::vector<std::string> environment;  // NAME=value
     std::string directory;                 // entered before the user is changed
     Account account;
-    int output = -1;  // becomes its standard output and error; standard input is /dev/null
-    int link = -1;    // becomes descriptor 3
-    int rpc = -1;     // becomes descriptor 4
-    bool confined = false;  // no program it executes gains privileges (PR_SET_NO_NEW_PRIVS)
+    int output = -1;               // becomes its standard output and error; standard input is /dev/null
+    int link = -1;                 // becomes descriptor 3
+    int rpc = -1;                  // becomes descriptor 4
+    bool confined = false;         // no program it executes gains privileges (PR_SET_NO_NEW_PRIVS)
+    std::uint64_t files_soft = 0;  // its soft limit of open descriptors; 0: the same as ours
 };
 
 inline constexpr int link_descriptor = 3;
@@ -40,6 +43,9 @@ struct Spawned {
 };
 
 Result<Spawned> spawn(const SpawnRequest& request);
+
+// How a process ended, from its status as of wait(2).
+Exit exit_of(int status);
 
 // Why the child of `spawn` ended before its program began; none when the program did begin.
 std::optional<Error> spawn_failure(int status, const SpawnRequest& request);

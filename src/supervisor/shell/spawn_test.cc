@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,13 +92,36 @@ TEST_F(SpawnTest, its_tree_holds_children_that_left_the_session) {
     char byte = 0;
     ASSERT_EQ(::read(other_end.get(), &byte, 1), 1);
     std::vector<int> tree;
-    while (tree.size() < 3) tree = find_tree(spawned->pid, "test-cookie");
+    while (tree.size() < 3) tree = ProcessView::take({}).tree(spawned->pid, "test-cookie");
     EXPECT_THAT(tree, testing::Contains(spawned->pid));
     EXPECT_EQ(read_process(spawned->pid)->session, spawned->pid);
     EXPECT_EQ(start_time_of(spawned->pid), spawned->start_time);
     ::kill(spawned->pid, SIGKILL);
     ::waitpid(spawned->pid, nullptr, 0);
-    while (!find_tree(spawned->pid, "test-cookie").empty()) kill_all(find_tree(spawned->pid, "test-cookie"));
+    std::vector<int> left;  // orphans now; the one that left the session is known by its cookie
+    while (!(left = ProcessView::take({}).tree(0, "test-cookie")).empty()) kill_all(left);
+}
+
+TEST_F(SpawnTest, one_view_of_all_processes_serves_many_trees) {
+    request.arguments = {"sleep", "1000"};
+    std::vector<Spawned> spawned;
+    for (int i = 0; i < 20; ++i) spawned.push_back(spawn(request).value());
+    const ProcessView view = ProcessView::take({});
+    for (const Spawned& one : spawned) EXPECT_THAT(view.tree(one.pid, ""), testing::ElementsAre(one.pid));
+    for (const Spawned& one : spawned) {
+        ::kill(one.pid, SIGKILL);
+        ::waitpid(one.pid, nullptr, 0);
+    }
+}
+
+TEST_F(SpawnTest, a_program_gets_the_descriptor_limit_it_is_given) {
+    request.arguments = {"sh", "-c", "ulimit -Sn; ulimit -Hn"};
+    request.files_soft = 200;
+    rlimit limit{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_FALSE(failure().has_value());
+    const std::string hard = limit.rlim_max == RLIM_INFINITY ? "unlimited" : std::to_string(limit.rlim_max);
+    EXPECT_EQ(read_to_end(), "200\n" + hard + "\n");
 }
 
 TEST(ProcessTree, a_process_that_is_not_there_has_no_facts) {

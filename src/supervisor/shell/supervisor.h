@@ -25,6 +25,10 @@ struct Options {
 };
 
 int run_keeper(const Options& options);
+// `havn keeper --data DIR --clear`: kills what is left of a platform whose keeper and supervisor both died,
+// and prints how many processes that were. Exit code 1, with the reason, when one runs or the folder is
+// missing.
+int run_clear(const Options& options);
 int run_supervisor(const Options& options);
 
 }  // namespace havn::supervisor

@@ -16,11 +16,13 @@
 #include "supervisor/core/command.h"
 #include "supervisor/shell/data_folder.h"
 #include "supervisor/shell/keeper_handover.h"
+#include "supervisor/shell/leftovers.h"
 #include "supervisor/shell/process_tree.h"
 
 namespace havn::supervisor {
 
 static constexpr milliseconds retry_pause{2'000};
+static constexpr std::uint64_t versions_skipped = 1'000'000;
 static constexpr int sweep_rounds = 100;
 static constexpr milliseconds sweep_pause{20};
 
@@ -60,13 +62,27 @@ void SupervisorProcess::refuse(const Error& error) {
     loop_.stop();
 }
 
+static std::map<int, int> exits_from(const Json& message) {
+    std::map<int, int> exits;
+    for (const Json& entry : message.value("exits", Json::array())) {
+        if (entry.is_array() && entry.size() == 2) exits[entry[0].get<int>()] = entry[1].get<int>();
+    }
+    return exits;
+}
+
 io::Task<void> SupervisorProcess::start(SupervisorProcess* self) {
     for (;;) {
         Result<io::Link::Message> message = co_await self->keeper_.receive();
         if (!message) co_return self->refuse(message.error());
         const std::string type = message->body.value("type", "");
         if (type == "begin") break;
+        if (type == "exits") self->exits_ = exits_from(message->body);
         if (type != "kept") continue;
+        if (message->descriptors_lost) {
+            co_return self->refuse({Error::Kind::unavailable,
+                                    "there is no room for the descriptors of the platform that runs",
+                                    "raise the limit of open files (RLIMIT_NOFILE)"});
+        }
         const Json& names = message->body["names"];
         for (std::size_t i = 0; i < names.size() && i < message->descriptors.size(); ++i) {
             self->store_.add_kept(names[i].get<std::string>(), std::move(message->descriptors[i]));
@@ -78,13 +94,19 @@ io::Task<void> SupervisorProcess::start(SupervisorProcess* self) {
     self->loop_.spawn(watch_signals(self));
     self->take_over(*continues);
     self->load_accepted(*continues);
-    for (const UnitId id : std::exchange(self->dead_, {})) {
-        self->fleet_.ended(id, "not known: it ended while there was no supervisor", "", now());
+    for (const auto& [id, pid] : std::exchange(self->dead_, {})) {
+        const auto exit = self->exits_.find(pid);
+        self->fleet_.ended(id,
+                           exit == self->exits_.end()
+                               ? Exit("not known: it ended while there was no supervisor")
+                               : exit_of(exit->second),
+                           "", now());
     }
+    self->exits_.clear();
     self->perform();
     self->loop_.spawn(watch_time(self));
     self->loop_.spawn(watch_keeper(self));
-    self->keeper_.send({{"type", "started"}});
+    std::ignore = self->keeper_.send({{"type", "started"}});
     if (!self->options_.foreground) redirect_standard_streams(self->own_log_.path());
 }
 
@@ -118,17 +140,8 @@ Result<bool> SupervisorProcess::prepare_folder() {
 
 // Keeper and supervisor died together: what they had started runs on with nobody reading its output.
 io::Task<void> SupervisorProcess::end_leftovers() {
-    const Result<std::string> text = read_state(state_file);
-    if (!text) co_return;
-    Result<Json> json = parse_json(*text);
-    Result<SavedState> saved = json ? saved_state_from_json(*json) : std::unexpected(json.error());
-    if (!saved) co_return say(log::Level::warning, saved.error().message);
     for (int round = 0; round < sweep_rounds; ++round) {
-        std::vector<int> left = find_run(saved->run);
-        for (const Unit& unit : saved->units) {
-            if (unit.pid == 0 || start_time_of(unit.pid) != unit.start_time) continue;
-            for (const int pid : find_tree(unit.pid, unit.cookie)) left.push_back(pid);
-        }
+        const std::vector<int> left = find_leftovers();
         if (left.empty()) co_return;
         if (round == 0) {
             say(log::Level::warning,
@@ -150,12 +163,14 @@ void SupervisorProcess::take_over(bool continues) {
     Result<Json> json = text ? parse_json(*text) : std::unexpected(text.error());
     Result<SavedState> saved = json ? saved_state_from_json(*json) : std::unexpected(json.error());
     if (!saved) {
+        ::unlink(journal_file);  // of an earlier platform
         run_ = fmt::format("{:016x}{:016x}", random_number(), random_number());
         if (Result<> kept = store_.keep("run", executable_.get()); !kept)
             say(log::Level::error, kept.error().message);
         if (continues) say(log::Level::error, "the process table is lost: " + saved.error().message);
         return;
     }
+    if (const Result<std::string> lines = read_state(journal_file)) add_spawned(*saved, *lines);
     run_ = saved->run;
     const PlatformRows before = platform_rows_from_json((*json)["platform"]);
     platform_rows_.supervisor.restarts = before.supervisor.restarts + 1;
@@ -164,7 +179,8 @@ void SupervisorProcess::take_over(bool continues) {
     } else {
         platform_rows_.keeper.restarts = before.keeper.restarts + 1;
     }
-    fleet_.continue_endpoints(saved->endpoints_version);
+    // Further on than any version that was sent and not written down any more.
+    fleet_.continue_endpoints(saved->endpoints_version + versions_skipped);
     std::set<std::string> spared;
     for (const Unit& unit : saved->units) spared.insert(unit.cookie);
     for (Unit& unit : saved->units) adopt(std::move(unit));
@@ -184,7 +200,7 @@ void SupervisorProcess::adopt(Unit unit) {
     // Also of one that is dead: what it said last is still in the pipe.
     if (Result<int> log = log_of(adopted); !log) say(log::Level::error, log.error().message);
     if (!pidfd) {
-        if (had_process) dead_.push_back(id);
+        if (had_process) dead_.emplace_back(id, pid);
         return;
     }
     Process& process = processes_[id];
@@ -237,9 +253,7 @@ io::Task<void> SupervisorProcess::watch_keeper(SupervisorProcess* self) {
     for (;;) {
         Result<io::Link::Message> message = co_await self->keeper_.receive();
         if (!message) break;
-        if (message->body.value("type", "") != "stop") continue;
-        self->fleet_.stop_all(now());
-        self->perform();
+        self->on_keeper(message->body);
     }
     if (self->fleet_.stopping()) co_return;
     self->say(log::Level::warning,
@@ -247,6 +261,17 @@ io::Task<void> SupervisorProcess::watch_keeper(SupervisorProcess* self) {
     self->write_changes();
     become_keeper(self->options_, self->store_.all());
     self->say(log::Level::error, "cannot become the keeper: " + fail_errno("execute").error().message);
+}
+
+void SupervisorProcess::on_keeper(const Json& message) {
+    const std::string type = message.value("type", "");
+    if (type == "stop") fleet_.stop_all(now());
+    if (type == "exited") on_told_exit(message.value("pid", 0), message.value("status", 0));
+    if (type == "not_kept") {
+        say(log::Level::error, fmt::format("{} would be lost with this supervisor: {}",
+                                           message.value("name", ""), message.value("why", "")));
+    }
+    perform();
 }
 
 io::Task<void> SupervisorProcess::watch_signals(SupervisorProcess* self) {
@@ -292,6 +317,7 @@ io::Task<void> SupervisorProcess::finish(SupervisorProcess* self) {
     self->logs_.clear();
     self->listening_->remove_files();
     ::unlink(state_file);
+    ::unlink(journal_file);
     self->say(log::Level::info, "everything is stopped");
     self->exit_code_ = 0;
     self->loop_.stop();
@@ -299,6 +325,7 @@ io::Task<void> SupervisorProcess::finish(SupervisorProcess* self) {
 
 int run_supervisor(const Options& given) {
     log::init("supervisor");
+    raise_limit_remembering();
     ::signal(SIGPIPE, SIG_IGN);
     Options options = given;
     options.data = std::filesystem::absolute(given.data).lexically_normal().string();

@@ -1,7 +1,8 @@
 // The supervisor at work: feeds the fleet with what happens and performs what it decided.
 //
-// One thread, one loop. Everything that must outlive this object's process is in the store (descriptors) or
-// in run/processes.json (the rest), so that a SIGKILL at any moment loses nothing.
+// One thread, one loop. Everything that must outlive this object's process is in the store (descriptors), in
+// run/processes.json (the rest), or in run/spawned.jsonl (what was started since that was written), so that a
+// SIGKILL at any moment loses nothing.
 #pragma once
 
 #include <map>
@@ -14,11 +15,12 @@
 #include "io/rotating_file.h"
 #include "supervisor/core/fleet.h"
 #include "supervisor/core/saved_state.h"
-#include "supervisor/shell/platform_accounts.h"
+#include "supervisor/shell/descriptor_limit.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/foreground.h"
 #include "supervisor/shell/listening_sockets.h"
 #include "supervisor/shell/log_pipe.h"
+#include "supervisor/shell/platform_accounts.h"
 #include "supervisor/shell/process_table.h"
 #include "supervisor/shell/process_tree.h"
 #include "supervisor/shell/spawn.h"
@@ -34,17 +36,28 @@ class SupervisorProcess {
   private:
     // One life of one unit.
     struct Process {
-        SpawnRequest request;  // empty for one that was taken over
-        io::Fd status;
+        SpawnRequest request;                    // until its program began; empty for one that was taken over
+        std::shared_ptr<io::Descriptor> status;  // until its program began
         std::shared_ptr<io::Descriptor> pidfd;
+        std::optional<Error> failure;    // why its program did not begin
+        std::optional<Exit> told_exit;   // by the keeper, whose child it is
+        std::uint64_t pongs = 0;         // answers of a part to its pings
         std::shared_ptr<io::Link> link;  // to a part
+        bool by_shell = false;           // its command is run by /bin/sh
         bool shell_stays = false;        // its main process is a shell: the program is another of its group
-        std::string exit;                // known before the group has ended
+        Exit exit;                       // known before the group has ended
         std::vector<ProcessFacts> tree;  // its descendants when it was told to end
     };
     struct Log {
         std::unique_ptr<LogPipe> pipe;
         io::RotatingFile::Limits limits;
+    };
+    struct Ended {  // a life, of whose processes some may still be there
+        std::string label;
+        int pid;
+        std::string cookie;
+        std::vector<ProcessFacts> tree;
+        int round;
     };
     using Signals = io::asio::basic_signal_set<io::Executor>;
 
@@ -56,6 +69,7 @@ class SupervisorProcess {
     void adopt(Unit unit);
     void load_accepted(bool continues);
     static io::Task<void> retry_accepted(SupervisorProcess* self);
+    void on_keeper(const Json& message);
     static io::Task<void> watch_keeper(SupervisorProcess* self);
     static io::Task<void> watch_signals(SupervisorProcess* self);
     static io::Task<void> watch_time(SupervisorProcess* self);
@@ -78,15 +92,23 @@ class SupervisorProcess {
     Result<std::uint16_t> free_port();
     static io::Task<void> watch_exit(SupervisorProcess* self, UnitId unit, int pid,
                                      std::shared_ptr<io::Descriptor> pidfd);
+    static io::Task<void> watch_start(SupervisorProcess* self, UnitId unit,
+                                      std::shared_ptr<io::Descriptor> status);
+    static io::Task<void> run_ping(SupervisorProcess* self, UnitId unit, int pid, milliseconds timeout);
     static io::Task<void> run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                     std::optional<HealthCheck> health);
-    static io::Task<void> sweep(SupervisorProcess* self, std::string label, int pid, std::string cookie,
-                                std::vector<ProcessFacts> tree);
     void on_exit(UnitId unit, int pid);
     static io::Task<void> wait_for_group(SupervisorProcess* self, UnitId unit, int pid);
     void on_life_over(UnitId unit, int pid);
+    void on_told_exit(int pid, int status);
     void reap();
     void say(log::Level level, std::string_view text);
+
+    // Whole trees of processes: trees.cc
+    void look_soon();
+    static io::Task<void> look(SupervisorProcess* self);
+    void terminate(const ProcessView& view);
+    void sweep(const ProcessView& view);
 
     // What the parts say, and are told: messages.cc
     Result<io::Fd> make_link(const Unit& unit);
@@ -100,8 +122,10 @@ class SupervisorProcess {
     io::Link* link_to(std::string_view part);
     void send_listeners(std::string_view part);
     void send_endpoints();
-    void changed();  // the state file and the process table follow at the end of this turn
+    void changed();  // the state file and the process table follow soon
+    static io::Task<void> write_later(SupervisorProcess* self, Duration pause);
     void write_changes();
+    void note_in_journal(const Unit& unit);
 
     static Moment now();
 
@@ -116,7 +140,16 @@ class SupervisorProcess {
     io::Fd executable_;
     Fleet fleet_;
     std::map<UnitId, Process> processes_;
-    std::vector<UnitId> dead_;  // taken over, but no process was there any more
+    std::map<std::string, UnitId> linked_;                        // the parts, by name
+    std::vector<std::pair<UnitId, int>> to_terminate_, to_kill_;  // with the pid that is meant
+    std::vector<Ended> ended_;
+    bool look_pending_ = false;
+    Time next_look_{};
+    std::vector<std::pair<UnitId, int>> dead_;  // taken over with a pid, but no process was there any more
+    std::map<int, int> exits_;                  // status by pid, of what ended while there was no supervisor
+    std::map<int, UnitId> unexplained_;         // by pid: ended, and the keeper's word about it is due
+    io::Fd journal_;
+    std::uint64_t files_soft_ = files_soft_of_programs();
     std::map<std::string, Log> logs_;
     io::Timer timer_;
     Signals signals_;
@@ -125,9 +158,9 @@ class SupervisorProcess {
     std::uint16_t next_port_;
     PlatformRows platform_rows_;
     std::uint64_t table_revision_ = 0;  // grows over all supervisors
-    std::string last_state_;
     Json last_table_;
     bool change_pending_ = false;
+    Time next_write_{};
     bool applied_ = false;  // a configuration is in force
     int interrupts_ = 0;
     bool performing_ = false;
