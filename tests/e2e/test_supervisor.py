@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -680,6 +681,101 @@ def test_kills_at_random_leave_one_process_per_instance(bed):
         tagged = [pid for pid, line in bed.left_over() if b"tagged.py" in line]
         return sorted(tagged) == sorted(str(rows[f"job{i}", n]["pid"]) for i in range(3) for n in (1, 2))
     wait_for(settled, 30)
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_many_instances_start_under_a_low_soft_limit_which_programs_get_back(bed):
+    bed.program("job", f"sh -c 'ulimit -Sn; exec {SLEEP}'", kind="worker", startsecs_ms=0)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    bed.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+    assert bed.apply() is None
+    pids = bed.pids()
+    wait_for(lambda: bed.log("job.1") == "64\n")
+    before = {part: descriptors(pids[part, 1]) for part in ("supervisor", "keeper")}
+    bed.program("job", f"sh -c 'ulimit -Sn; exec {SLEEP}'", kind="worker", startsecs_ms=0, instances=101)
+    assert bed.apply() is None
+    wait_for(lambda: len([r for r in bed.rows() if r["name"] == "job" and r["state"] == "ready"]) == 101, 30)
+    wait_for(lambda: bed.log("job.101") == "64\n")
+    # A log pipe and a pidfd, and the log file; the keeper has the pipe. Some room for what is just going on.
+    wait_for(lambda: descriptors(pids["supervisor", 1]) <= before["supervisor"] + 300 + 10)
+    assert descriptors(pids["keeper", 1]) <= before["keeper"] + 100 + 5
+    kill(pids["supervisor", 1])   # all of it is handed over
+    wait_for(lambda: bed.row("supervisor").get("restarts") == 1)
+    assert len([r for r in bed.ready("job").values() if r["name"] == "job" and r["restarts"] == 0]) == 101
+
+
+def test_a_limit_that_is_too_low_refuses_the_configuration_with_the_number(bed):
+    bed.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400)))
+    bed.program("job", SLEEP, kind="worker", startsecs_ms=0, instances=200)
+    error = bed.apply()
+    assert "needs 1073 open files" in error["message"] and "may have 400" in error["message"]
+    assert "1073" in error["remedy"]
+    bed.program("job", SLEEP, kind="worker", startsecs_ms=0, instances=5)
+    assert bed.apply() is None
+    bed.ready("job")
+
+
+def test_all_of_many_end_when_everything_stops(bed):
+    bed.program("job", SLEEP, kind="worker", startsecs_ms=0, instances=300)
+    bed.start()
+    bed.apply()
+    wait_for(lambda: len([r for r in bed.rows() if r["state"] == "ready"]) == 305, 30)
+    bed.ask({"type": "stop"})
+    assert bed.keeper.wait(30) == 0
+    assert not bed.left_over()
+
+
+def test_the_end_of_an_adopted_process_is_known(bed):
+    bed.program("job", SLEEP, kind="worker", startsecs_ms=0)
+    bed.start()
+    bed.apply()
+    pids = bed.pids()
+    kill(pids["supervisor", 1])
+    wait_for(lambda: bed.row("supervisor").get("restarts") == 1)
+    os.kill(pids["job", 1], signal.SIGUSR1)
+    row = wait_for(lambda: bed.row("job").get("exit_signal") and bed.row("job"))
+    assert row["exit_signal"] == signal.SIGUSR1 and row["exit"].startswith("signal 10 (")
+    assert row["reason"] == row["exit"]
+
+
+def test_what_ended_a_life_is_told_while_the_next_one_is_ready(bed):
+    bed.program("job", f"sh -c 'while [ ! -e die ]; do sleep 0.01; done; rm die; exit 3'", kind="worker", startsecs_ms=0)
+    bed.program("late", SLEEP, kind="worker", depends_on=["never"])
+    bed.program("never", SLEEP)
+    bed.start()
+    bed.apply()
+    bed.ready("job")
+    assert bed.row("late")["waits_for"] == ["never"]
+    (bed.app / "die").write_text("")
+    wait_for(lambda: bed.row("job").get("restarts") == 1)
+    row = bed.ready("job")["job", 1]
+    assert (row["exit"], row["exit_code"], row["reason"]) == ("exit 3", 3, "exit 3")
+    assert row["uptime_ms"] >= 0 and row["exited_at"] <= row["since"] <= row["state_since"]
+
+
+def test_a_service_that_ends_at_once_is_reported_with_its_end(bed):
+    bed.program("web", "sh -c 'exit 7'", startretries=1)
+    bed.start()
+    bed.apply()
+    row = wait_for(lambda: bed.row("web").get("state") == "backoff" and bed.row("web"))
+    assert row["exit"] == "exit 7" and "error" not in row
+    assert row["retry_at"] > row["exited_at"]
+
+
+@pytest.mark.time_limit(120)
+def test_a_frozen_part_is_noticed_killed_and_back(bed):
+    bed.start()
+    bed.apply()
+    pid = bed.pids()["broker", 1]
+    os.kill(pid, signal.SIGSTOP)
+    row = wait_for(lambda: bed.row("broker").get("state") == "unready" and bed.row("broker"), 40)
+    assert row["pid"] == pid and "no answer to a ping" in row["error"]
+    wait_for(lambda: not alive(pid), 40)
+    after = bed.ready("broker")["broker", 1]
+    assert after["restarts"] == 1 and "no answer to a ping" in after["reason"]
 
 
 def roots(bed):
