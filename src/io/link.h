@@ -1,7 +1,7 @@
 // Messages with descriptors over an inherited Unix socket: how the supervisor and the parts it starts talk.
 //
 // A message is a JSON object, preceded by its length (4 bytes, little endian, at most 16 MiB), with at most
-// 64 descriptors attached (SCM_RIGHTS). A peer that breaks this is disconnected.
+// `descriptors_max` descriptors attached (SCM_RIGHTS). A peer that breaks this is disconnected.
 //
 // A message {"type":"ping"} is answered with {"type":"pong"} by whoever is in `receive`, which does not
 // return it: so each end can find out whether the other one still runs its loop.
