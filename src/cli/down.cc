@@ -57,6 +57,10 @@ Result<> Down::ask() {
     }
     const Result<Json> told = platform_.send("POST", "/v1/down", nullptr, answer_timeout);
     asked_ = told.has_value();
+    if (!told && told.error().kind == Error::Kind::denied) {
+        return fail(Error::Kind::denied, "the platform belongs to another user",
+                    "stop it as that user, or as root");
+    }
     const int pid = platform_.supervisor_pid();
     if (!asked_ && platform_.running() && pid > 0 && ::kill(pid, 0) != 0 && errno == EPERM) {
         return fail(Error::Kind::denied, "the platform belongs to another user", "stop it as that user");

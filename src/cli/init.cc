@@ -24,6 +24,8 @@ struct Candidate {
     const char* file;
     const char* command;
 };
+// Never the project's folder itself: havn.toml is in it, and .havn with what customers sent.
+constexpr const char* static_files = "python3 -m http.server --bind 127.0.0.1 --directory public $PORT";
 constexpr Candidate candidates[] = {
     {"manage.py", "python3 manage.py runserver --noreload 127.0.0.1:$PORT"},
     {"wsgi.py", "gunicorn --bind 127.0.0.1:$PORT wsgi"},
@@ -34,8 +36,10 @@ constexpr Candidate candidates[] = {
     {"server.js", "node server.js"},
     {"index.js", "node index.js"},
     {"config.ru", "bundle exec rackup --host 127.0.0.1 --port $PORT"},
-    {"index.php", "php -S 127.0.0.1:$PORT"},
-    {"index.html", "python3 -m http.server --bind 127.0.0.1 $PORT"},
+    {"public/index.php", "php -S 127.0.0.1:$PORT -t public"},
+    {"index.php", "php -S 127.0.0.1:$PORT -t public"},
+    {"public", static_files},
+    {"index.html", static_files},
 };
 
 Found find_command(const fs::path& folder) {
@@ -45,7 +49,7 @@ Found find_command(const fs::path& folder) {
             return {candidate.command, fmt::format("because there is {}", candidate.file)};
         }
     }
-    return {"python3 -m http.server --bind 127.0.0.1 $PORT", "an example: put your own here"};
+    return {static_files, "an example: put your own here"};
 }
 
 }  // namespace
@@ -70,7 +74,7 @@ static constexpr const char* head =
 app = "{}"
 
 [gateway]
-listen = ["0.0.0.0:8080"]                   # where visitors arrive
+listen = ["127.0.0.1:8080"]                 # where visitors arrive; "0.0.0.0:8080" for those from outside
 
 [broker]
 listen = ["127.0.0.1:5672"]                 # AMQP 0-9-1, for workers; instances find it in $AMQP_URL
@@ -110,6 +114,32 @@ static constexpr const char* tail = R"(
 # queue = "orders"
 )";
 
+// What the written command serves, and what it leaves in the folder for others not to take.
+static Result<> make_public(const fs::path& home, const std::string& command) {
+    if (command.find(" public") == std::string::npos) return {};
+    if (Result<> made = io::make_folder((home / "public").string(), 0755); !made) return made;
+    for (const char* name : {"index.html", "index.php"}) {
+        std::error_code ignored;
+        if (!fs::exists(home / name, ignored) || fs::exists(home / "public" / name, ignored)) continue;
+        print(fmt::format("only what is in public/ is served: move {} and what belongs to it there\n", name));
+    }
+    return {};
+}
+
+// The data folder does not belong into anybody's repository.
+static Result<> ignore_data(const fs::path& home) {
+    const std::string path = (home / ".gitignore").string();
+    const Result<std::string> before = io::read_file(path);
+    if (!before && before.error().kind != Error::Kind::not_found) return std::unexpected(before.error());
+    const std::string lines = "\n" + before.value_or("");
+    for (const char* line : {"\n.havn/\n", "\n.havn\n", "\n/.havn/\n", "\n/.havn\n"}) {
+        if (lines.find(line) != std::string::npos) return {};
+    }
+    const Result<io::Fd> file = io::open_regular(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (!file) return std::unexpected(file.error());
+    return io::write_all(file->get(), lines.ends_with('\n') ? ".havn/\n" : "\n.havn/\n");
+}
+
 int init(const std::string& folder) {
     std::error_code error;
     const fs::path where = fs::absolute(folder.empty() ? "." : folder, error).lexically_normal();
@@ -117,12 +147,8 @@ int init(const std::string& folder) {
     const std::string path = (home / "havn.toml").string();
     const bool procfile = fs::exists(home / "Procfile", error);
     std::string text = fmt::format(fmt::runtime(head), app_of(home));
-    if (procfile) {
-        text += with_procfile;
-    } else {
-        const Found found = find_command(home);
-        text += fmt::format(fmt::runtime(service), found.command, found.because);
-    }
+    const Found found = procfile ? Found{} : find_command(home);
+    text += procfile ? with_procfile : fmt::format(fmt::runtime(service), found.command, found.because);
     text += tail;
     const Result<io::Fd> file = io::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
     if (!file && file.error().kind == Error::Kind::conflict) {
@@ -131,6 +157,8 @@ int init(const std::string& folder) {
     }
     if (!file) return print_error(file.error());
     if (Result<> written = io::write_all(file->get(), text); !written) return print_error(written.error());
+    if (Result<> made = make_public(home, found.command); !made) return print_error(made.error());
+    if (Result<> ignored = ignore_data(home); !ignored) return print_error(ignored.error());
     print(fmt::format("wrote {}; type `havn up` to start what it says\n", path));
     return Exit::ok;
 }

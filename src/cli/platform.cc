@@ -46,7 +46,7 @@ static Error with_remedy(Error error, const std::string& data) {
 // The lock is asked about, not tried: that would be in the way of a supervisor that takes it just now.
 bool Platform::running() const {
     const Result<io::Fd> file = io::open_regular(data_ + "/run/lock", O_RDONLY | O_NOFOLLOW);
-    if (!file) return false;
+    if (!file) return file.error().kind == Error::Kind::denied;  // another user's: whoever asks is told
     struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;

@@ -27,11 +27,17 @@ constexpr seconds finish_max{10};  // for requests under way at a stop
 constexpr std::uint64_t memory_part = 8, memory_min = 64u << 20;
 constexpr std::size_t shed_beside_max = 16;  // clients, of each thread
 
+// The supervisor makes the folder; for a gateway that runs alone it is made here, before the log is opened.
+std::string prepared_log() {
+    if (Result<> made = io::make_folder(log_folder); !made) log::error("{}", made.error().text());
+    return log_path;
+}
+
 // What the main thread knows: the link, the control socket, and the workers it passes everything on to.
 class Gateway {
   public:
     explicit Gateway(io::Fd link)
-        : link_(loop_.executor(), std::move(link)), server_(loop_.executor()), log_(log_path, {}) {}
+        : link_(loop_.executor(), std::move(link)), server_(loop_.executor()), log_(prepared_log(), {}) {}
     ~Gateway() { join(); }
 
     Result<> run();
@@ -136,7 +142,6 @@ Result<> Gateway::run() {
         loop_.post([this, asking = &asking] { shed_beside(asking); });
     };
     apply_limits();
-    if (Result<> made = io::make_folder(log_folder); !made) log::error("{}", made.error().text());
     load_config();
     server_.route("PUT", "/config", [this](rpc::Request request) { return put_config(std::move(request)); });
     server_.route("GET", "/status", [this](rpc::Request request) { return get_status(std::move(request)); });

@@ -134,6 +134,11 @@ static void read_listener(JsonReader& reader, Listener& listener) {
         reader.refuse("part", fmt::format("expected gateway or broker, found '{}'", listener.part));
     if (listener.name.empty()) reader.refuse("name", "must not be empty");
     if (listener.address.empty()) reader.refuse("address", "must not be empty");
+    // Root opens it, and replaces what has its name: there is this one.
+    if (listener.address.starts_with("unix:") && listener.address != "unix:run/amqp.sock") {
+        reader.refuse("address", fmt::format("expected HOST:PORT or unix:run/amqp.sock, found '{}'",
+                                             listener.address));
+    }
 }
 
 // Follows depends_on from `name`; `trail` holds the programs on the way.

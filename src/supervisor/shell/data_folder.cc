@@ -106,8 +106,10 @@ Result<> prepare_folders(const std::string& path, const Accounts& accounts) {
 }
 
 Result<io::Fd> lock_data_folder(const std::string& path) {
-    Result<io::Fd> lock = io::open_file("run/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+    // Ours alone: whoever may read it could hold it.
+    Result<io::Fd> lock = io::open_regular("run/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (!lock) return lock;
+    if (::fchmod(lock->get(), 0600) != 0) return fail_errno("chmod " + path + "/run/lock");
     // Of the open file, not of the process, and found by whoever asks (F_OFD_GETLK) without being tried.
     struct flock whole{};
     whole.l_type = F_WRLCK;

@@ -56,10 +56,10 @@ std::map<std::string, io::Fd> take_handover() {
 
 void redirect_standard_streams(const std::string& file) {
     if (const io::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC)); null) ::dup2(null.get(), 0);
-    const io::Fd log(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640));
+    const Result<io::Fd> log = io::open_regular(file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
     if (!log) return;
-    ::dup2(log.get(), 1);
-    ::dup2(log.get(), 2);
+    ::dup2(log->get(), 1);
+    ::dup2(log->get(), 2);
 }
 
 }  // namespace havn::supervisor
