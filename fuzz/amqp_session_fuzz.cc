@@ -2,6 +2,7 @@
 #include "broker/core/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <vector>
 
@@ -16,8 +17,8 @@ class Keeper : public Journal {
   public:
     Placement append(const Message& message, std::span<const QueueId> queues) override {
         const auto first = static_cast<std::uint32_t>(open_.size());
-        messages_.push_back(MessagePtr::make(
-            {message.exchange(), message.routing_key(), message.properties(), message.body()}));
+        messages_.push_back({std::string(message.exchange()), std::string(message.routing_key()),
+                             std::string(message.properties()), std::string(message.body())});
         open_.insert(open_.end(), queues.size(), true);
         ++position_;
         return {{1, first}, static_cast<std::uint32_t>(messages_.size() - 1)};
@@ -30,11 +31,14 @@ class Keeper : public Journal {
     void put(std::string_view, std::string_view) override { ++position_; }
     void erase(std::string_view) override { ++position_; }
     LogPosition position() const override { return position_; }
-    MessagePtr read(DeliveryId, std::uint32_t offset) override { return messages_.at(offset); }
+    MessagePtr read(DeliveryId, std::uint32_t offset) override {
+        const auto& [exchange, key, properties, body] = messages_.at(offset);
+        return MessagePtr::make({exchange, key, properties, body});
+    }
     std::size_t open() const { return static_cast<std::size_t>(std::ranges::count(open_, true)); }
 
   private:
-    std::vector<MessagePtr> messages_;
+    std::vector<std::array<std::string, 4>> messages_;
     std::vector<bool> open_;
     LogPosition position_ = 1;
 };

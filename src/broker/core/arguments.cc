@@ -144,6 +144,13 @@ std::expected<QueueArguments, Fault> queue_arguments(amqp::Table arguments, std:
     read_overflow(parser, parsed);
     const std::string type = parser.text("x-queue-type").value_or("classic");
     if (type != "classic" && type != "quorum") parser.bad("x-queue-type", "unsupported queue type", type);
+    parsed.quorum = type == "quorum";
+    if (const auto limit = parser.integer("x-delivery-limit", 0, 4'000)) {
+        parsed.delivery_limit = static_cast<std::uint64_t>(*limit);
+    }
+    if (parsed.quorum && amqp::find(arguments, "x-max-priority")) {
+        parser.bad("x-max-priority", "not for a queue of this type", type);
+    }
     if (parsed.dead_letter_routing_key && !parsed.dead_letter_exchange) {
         parser.bad("x-dead-letter-routing-key", "routing key without an exchange",
                    *parsed.dead_letter_routing_key);

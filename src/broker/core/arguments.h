@@ -18,6 +18,8 @@ struct QueueArguments {
     std::optional<std::int64_t> max_length, max_length_bytes;  // of ready messages
     bool reject_publish = false;  // at a limit: refuse the new one; else drop the eldest
     std::optional<std::string> dead_letter_exchange, dead_letter_routing_key;
+    std::optional<std::uint64_t> delivery_limit;  // failed attempts, beyond which it is dead-lettered
+    bool quorum = false;
     std::uint8_t max_priority = 0;
     bool single_active_consumer = false;
 };

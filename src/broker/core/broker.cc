@@ -21,9 +21,10 @@ bool Broker::on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offse
     return vhost_->on_delivery(queue, delivery, offset, message, history);
 }
 
-void Broker::apply(const Config& config) {
-    vhost_->apply(config);
+Result<> Broker::apply(const Config& config) {
+    Result<> applied = vhost_->apply(config);
     vhost_->run();  // recovered queues and messages register their expiry
+    return applied;
 }
 const Config& Broker::config() const {
     return vhost_->config;
@@ -44,7 +45,16 @@ const Counters& Broker::counters() const {
     return vhost_->counters;
 }
 std::uint64_t Broker::content_bytes() const {
-    return vhost_->content_bytes;
+    return MessagePtr::bytes_in_memory();
+}
+const std::string& Broker::alarm() const {
+    return vhost_->alarm();
+}
+bool Broker::memory_alarm() const {
+    return vhost_->memory_alarm();
+}
+std::uint64_t Broker::memory_used() const {
+    return vhost_->memory_used();
 }
 
 std::vector<QueueStats> Broker::queue_stats() const {

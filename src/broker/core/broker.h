@@ -69,8 +69,9 @@ class Broker final : public RecoverySink {
                      const History& history) override;
 
     // Declares the queues that have a policy and puts the policies in force; never deletes. Limits reach new
-    // sessions, users and policies all.
-    void apply(const Config& config);
+    // sessions, users and policies all. Error::conflict names queues that are in the way; the rest is in
+    // force.
+    Result<> apply(const Config& config);
     const Config& config() const;
 
     // Expiry of messages and queues, ends of back-off. Time::max() when nothing is due. Read it again after
@@ -78,8 +79,13 @@ class Broker final : public RecoverySink {
     Time next_deadline() const;
     void on_time(Time now, WallTime wall);
 
-    // A reason (shown to clients) holds publishers back until the empty string releases them.
+    // A reason (shown to clients) holds publishers back until the empty string releases them. The broker
+    // raises an alarm of its own while it holds more than config().memory_bytes, and ends it when it holds
+    // clearly less.
     void set_alarm(std::string_view reason);
+    const std::string& alarm() const;  // the present one, of either kind
+    bool memory_alarm() const;
+    std::uint64_t memory_used() const;
 
     std::vector<QueueStats> queue_stats() const;
     const Counters& counters() const;

@@ -122,7 +122,7 @@ void Channel::close(Return how) {
     while (!consumers_.empty()) remove_consumer(*consumers_.begin()->second);
     confirms_.clear();
     content_ = Content::none;
-    body_ = {};
+    drop_body();
 }
 
 void Channel::feed_consumers() {

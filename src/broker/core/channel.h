@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "broker/core/consumer.h"
 #include "broker/core/fault.h"
@@ -20,6 +21,8 @@ namespace havn::broker {
 class Conversation;
 class Vhost;
 struct Publication;
+
+inline constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";  // direct reply-to
 
 class Channel {
   public:
@@ -43,10 +46,10 @@ class Channel {
 
     // For queues.
     bool can_take(const Consumer& consumer);
-    void deliver(Consumer& consumer, const Entry& entry, LanePlace place, const Message& message);
+    void deliver(Consumer& consumer, const Entry& entry, const MessagePtr& message);
     void await_ack(Consumer& consumer, Entry entry, LanePlace place);
     void on_queue_deleted(Consumer& consumer);        // forgets the consumer and tells the client
-    void deliver_reply(const Message::Parts& reply);  // direct reply-to
+    bool deliver_reply(const Message::Parts& reply);  // direct reply-to; false: no room, it is lost
 
     // For the connection.
     LogPosition waits_for() const { return confirms_.empty() ? 0 : confirms_.back().position; }
@@ -80,6 +83,8 @@ class Channel {
     Outcome publish_reply_address();
     bool publish_direct_reply(std::string_view body);
     bool drop_full_queues();
+    void note_partial();
+    void drop_body();
     void return_message(std::string_view body);
     void confirm(bool stored);
     void nack();
@@ -108,6 +113,7 @@ class Channel {
     Outcome on_exchange_bind(const amqp::ExchangeBind& method);
     Outcome on_exchange_unbind(const amqp::ExchangeUnbind& method);
     Outcome on_queue_declare(const amqp::QueueDeclare& method);
+    Outcome on_declare_reply_address(const amqp::QueueDeclare& method);
     Outcome declare_again(const amqp::QueueDeclare& method, Queue& queue);
     Outcome declare_new(const amqp::QueueDeclare& method, std::string name);
     Outcome on_queue_bind(const amqp::QueueBind& method);
@@ -134,8 +140,9 @@ class Channel {
     std::string anchored_exchange_, anchored_key_, anchored_properties_;
     bool anchored_ = false;
     std::uint64_t body_size_ = 0;
-    std::string body_;       // when it comes in several frames
-    std::string rewritten_;  // properties with a direct reply address put in
+    std::string body_;               // when it comes in several frames
+    std::size_t partial_bytes_ = 0;  // of it, as the connection knows
+    std::string rewritten_;          // properties with a direct reply address put in
     std::vector<Queue*> targets_;
 
     bool confirming_ = false;
@@ -147,6 +154,8 @@ class Channel {
     NameMap<std::unique_ptr<Consumer>> consumers_;
     UnackedList unacked_;
     std::uint64_t last_tag_ = 0;
+    bool deleting_ = false;                // a queue.delete is being carried out
+    std::vector<std::string> cancelled_;   // by it, of the consumers of this channel
     std::uint32_t prefetch_ = 0;           // for consumers
     std::uint32_t channel_prefetch_ = 0;   // for all of them together
     std::uint32_t channel_unacked_ = 0;    // of consumers

@@ -1,6 +1,7 @@
 // Channel: basic.consume and get, deliveries, and what becomes of them.
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "broker/core/channel.h"
@@ -13,8 +14,6 @@ namespace havn::broker {
 using namespace amqp;
 
 namespace {
-
-constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
 
 Outcome unknown_tag(std::uint64_t tag) {
     return refuse(ReplyCode::precondition_failed, "unknown delivery tag {}", tag);
@@ -30,15 +29,20 @@ bool Channel::can_take(const Consumer& consumer) {
     return connection_.has_room();
 }
 
-void Channel::deliver(Consumer& consumer, const Entry& entry, LanePlace, const Message& message) {
+void Channel::deliver(Consumer& consumer, const Entry& entry, const MessagePtr& message) {
     const BasicDeliver method{std::string_view(consumer.tag), ++last_tag_, entry.redelivered != 0,
-                              message.exchange(), message.routing_key()};
-    const std::size_t head = method_frame_size(method);
-    const std::uint32_t frame_max = connection_.frame_max();
-    const std::size_t content = content_size(message.properties().size(), message.body().size(), frame_max);
-    char* to = connection_.extend_out(head + content);
-    to = store_method_frame(to, number_, method, head);
-    store_content(to, number_, message.properties(), message.body(), frame_max);
+                              message->exchange(), message->routing_key()};
+    if (message->body().size() >= Output::large_body_bytes || !connection_.fits(*message)) {
+        connection_.send_content(number_, method, message);
+    } else {
+        const std::size_t head = method_frame_size(method);
+        const std::uint32_t frame_max = connection_.frame_max();
+        const std::size_t content =
+            content_size(message->properties().size(), message->body().size(), frame_max);
+        char* to = connection_.extend_out(head + content);
+        to = store_method_frame(to, number_, method, head);
+        store_content(to, number_, message->properties(), message->body(), frame_max);
+    }
     ++vhost_.counters.delivered;
     vhost_.counters.redelivered += entry.redelivered;
 }
@@ -49,20 +53,20 @@ void Channel::await_ack(Consumer& consumer, Entry entry, LanePlace place) {
     unacked_.push({last_tag_, consumer.queue, &consumer, place, std::move(entry)});
 }
 
-void Channel::deliver_reply(const Message::Parts& reply) {
+// To a client that does not read, a reply is lost, as it is to one that has gone.
+bool Channel::deliver_reply(const Message::Parts& reply) {
+    if (!connection_.takes_replies()) return false;
     const BasicDeliver method{std::string_view(reply_tag_), ++last_tag_, false, reply.exchange,
                               reply.routing_key};
-    const std::size_t head = method_frame_size(method);
-    const std::uint32_t frame_max = connection_.frame_max();
-    char* to =
-        connection_.extend_out(head + content_size(reply.properties.size(), reply.body.size(), frame_max));
-    to = store_method_frame(to, number_, method, head);
-    store_content(to, number_, reply.properties, reply.body, frame_max);
+    connection_.send_content(number_, method, MessagePtr::make(reply));
     ++vhost_.counters.delivered;
+    return true;
 }
 
 void Channel::on_queue_deleted(Consumer& consumer) {
-    if (connection_.wants_cancel_notice()) {
+    if (deleting_ && connection_.wants_cancel_notice()) {
+        cancelled_.push_back(consumer.tag);
+    } else if (connection_.wants_cancel_notice()) {
         connection_.send(number_, BasicCancel{std::string_view(consumer.tag), true});
     }
     remove_consumer(consumer);
@@ -154,20 +158,15 @@ Outcome Channel::on_get(const BasicGet& method) {
     if (!found) return std::unexpected(found.error());
     Queue& queue = **found;
     LanePlace place;
-    auto entry = queue.get(place, method.no_ack);
+    MessagePtr content;
+    auto entry = queue.get(place, method.no_ack, content);
     if (!entry) {
         connection_.send(number_, BasicGetEmpty{});
         return {};
     }
-    const Message& message = *entry->message;
-    const BasicGetOk reply{++last_tag_, entry->redelivered != 0, message.exchange(), message.routing_key(),
+    const BasicGetOk reply{++last_tag_, entry->redelivered != 0, content->exchange(), content->routing_key(),
                            static_cast<Long>(queue.ready_count())};
-    const std::size_t head = method_frame_size(reply);
-    const std::uint32_t frame_max = connection_.frame_max();
-    char* to = connection_.extend_out(
-        head + content_size(message.properties().size(), message.body().size(), frame_max));
-    to = store_method_frame(to, number_, reply, head);
-    store_content(to, number_, message.properties(), message.body(), frame_max);
+    connection_.send_content(number_, reply, content);
     ++vhost_.counters.delivered;
     vhost_.counters.redelivered += entry->redelivered;
     if (method.no_ack) {
@@ -234,10 +233,16 @@ Outcome Channel::on_reject(const BasicReject& method) {
     return negative(method.delivery_tag, false, method.requeue);
 }
 
+// When a client is lost, only what it was working on has failed: the eldest delivery of each consumer, and
+// the eldest of those it got otherwise. The others had merely been sent ahead (docs/decisions/0005).
 void Channel::return_all(Return how) {
+    std::set<const Consumer*> worked;
     while (auto unacked = unacked_.take_first(UINT64_MAX)) {
+        const Consumer* consumer = unacked->consumer;
+        const bool failed = how == Return::failed && worked.insert(consumer).second;
         release_credit(*unacked);
-        unacked->queue->give_back(unacked->place, std::move(unacked->entry), how);
+        unacked->queue->give_back(unacked->place, std::move(unacked->entry),
+                                  failed ? Return::failed : Return::undone);
     }
 }
 

@@ -12,13 +12,13 @@ using namespace amqp;
 
 namespace {
 
-constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
 constexpr std::string_view reply_to_prefix = "amq.rabbitmq.reply-to.";
 
 }  // namespace
 
 Outcome Channel::on_publish(const BasicPublish& method) {
     if (method.immediate) return refuse(ReplyCode::not_implemented, "immediate=true");
+    connection_.on_publish();
     publish_ = method;
     anchored_ = false;
     content_ = Content::header;
@@ -65,11 +65,22 @@ Outcome Channel::on_body(std::string_view payload) {
     if (body_.empty() && payload.size() == body_size_) return complete_publish(payload);
     if (body_.empty()) body_.reserve(std::min<std::uint64_t>(body_size_, 1u << 20));
     body_.append(payload);
+    note_partial();
     if (body_.size() < body_size_) return {};
     const Outcome outcome = complete_publish(body_);
-    if (body_.capacity() > 1u << 20) body_ = {};
-    body_.clear();
+    drop_body();
     return outcome;
+}
+
+void Channel::note_partial() {
+    const std::size_t now = body_.empty() ? 0 : body_.capacity();
+    connection_.partial_bytes += now - partial_bytes_;
+    partial_bytes_ = now;
+}
+
+void Channel::drop_body() {
+    std::string().swap(body_);  // assigning an empty string would keep the memory
+    note_partial();
 }
 
 void Channel::anchor() {
@@ -105,7 +116,6 @@ Outcome Channel::check_properties() {
 
 Outcome Channel::complete_publish(std::string_view body) {
     content_ = Content::none;
-    connection_.on_publish();
     constexpr auto unusual = Properties::has_user_id | Properties::has_expiration | Properties::has_reply_to;
     if (properties_.flags & unusual) {
         if (auto ok = check_properties(); !ok) return ok;
@@ -146,7 +156,8 @@ Outcome Channel::complete_publish(std::string_view body) {
 
 // Whether one of them was at its limit and told to refuse.
 bool Channel::drop_full_queues() {
-    return std::erase_if(targets_, [](Queue* queue) { return !queue->accepts_another(); }) > 0;
+    const bool promised = confirming_ && properties_.persistent();
+    return std::erase_if(targets_, [&](Queue* queue) { return !queue->accepts_another(promised); }) > 0;
 }
 
 void Channel::nack() {
@@ -156,11 +167,8 @@ void Channel::nack() {
 void Channel::return_message(std::string_view body) {
     const BasicReturn method{static_cast<Short>(ReplyCode::no_route), "NO_ROUTE", publish_.exchange,
                              publish_.routing_key};
-    const std::size_t head = method_frame_size(method);
-    const std::size_t content = content_size(raw_properties_.size(), body.size(), connection_.frame_max());
-    char* to = connection_.extend_out(head + content);
-    to = store_method_frame(to, number_, method, head);
-    store_content(to, number_, raw_properties_, body, connection_.frame_max());
+    connection_.send_content(
+        number_, method, MessagePtr::make({publish_.exchange, publish_.routing_key, raw_properties_, body}));
 }
 
 // Direct reply-to: a request carries the well-known name, the receiver gets the address of this channel
@@ -184,8 +192,7 @@ bool Channel::publish_direct_reply(std::string_view body) {
     if (!publish_.exchange.empty() || !publish_.routing_key.starts_with(reply_to_prefix)) return false;
     const auto found = vhost_.reply_channels.find(publish_.routing_key.substr(reply_to_prefix.size()));
     if (found == vhost_.reply_channels.end()) return false;
-    found->second->deliver_reply({"", publish_.routing_key, raw_properties_, body});
-    return true;
+    return found->second->deliver_reply({"", publish_.routing_key, raw_properties_, body});
 }
 
 }  // namespace havn::broker

@@ -1,6 +1,7 @@
 // Channel: declaring, binding and deleting exchanges and queues.
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "broker/core/channel.h"
 #include "broker/core/conversation.h"
 #include "broker/core/vhost.h"
@@ -21,6 +22,12 @@ std::string clean(std::string_view name) {  // line ends have no place in a name
 Outcome check_not_reserved(std::string_view kind, std::string_view name) {
     if (!name.starts_with("amq.")) return {};
     return refuse(ReplyCode::access_refused, "{} name '{}' contains reserved prefix 'amq.*'", kind, name);
+}
+
+// Names are shown to people and written as JSON. RabbitMQ ends the connection as well.
+Outcome check_text(std::string_view kind, std::string_view name) {
+    if (is_utf8(name)) return {};
+    return refuse(ReplyCode::frame_error, "the name of the {} is not valid UTF-8", kind);
 }
 
 Outcome check_same(std::string_view argument, std::string_view kind, std::string_view name,
@@ -61,6 +68,12 @@ Outcome no_exchange(std::string_view name) {
     return refuse(ReplyCode::not_found, "no exchange '{}' in vhost '/'", name);
 }
 
+// What is declared takes memory as well, and nobody can consume it away.
+Outcome check_memory_for(std::string_view kind, std::string_view name, const Vhost& vhost) {
+    if (!vhost.memory_exhausted()) return {};
+    return refuse(ReplyCode::resource_error, "the broker is out of memory: no new {} '{}'", kind, name);
+}
+
 Outcome not_on_default_exchange() {
     return refuse(ReplyCode::access_refused, "operation not permitted on the default exchange");
 }
@@ -95,6 +108,8 @@ Outcome Channel::on_exchange_declare(const ExchangeDeclare& method) {
                           std::string_view(method.type));
         }
         if (auto ok = check_not_reserved("exchange", name); !ok) return ok;
+        if (auto ok = check_text("exchange", name); !ok) return ok;
+        if (auto ok = check_memory_for("exchange", name, vhost_); !ok) return ok;
         vhost_.add_exchange({.name = name,
                              .type = *type,
                              .durable = method.durable,
@@ -135,17 +150,22 @@ Outcome Channel::on_exchange_bind(const ExchangeBind& method) {
     if ((*source)->spec().type == ExchangeType::headers) {
         if (auto ok = check_headers_arguments(method.arguments); !ok) return ok;
     }
+    if (auto ok = check_memory_for("binding to", (*destination)->name(), vhost_); !ok) return ok;
     const Binding& binding =
         vhost_.bind(**source, nullptr, *destination, method.routing_key, method.arguments);
     reply(method.nowait, ExchangeBindOk{}, binding.declared_at);
     return {};
 }
 
+// What is not there is unbound: neither end need exist.
 Outcome Channel::on_exchange_unbind(const ExchangeUnbind& method) {
-    const auto destination = bindable_exchange(method.destination), source = bindable_exchange(method.source);
-    if (!source) return std::unexpected(source.error());
-    if (!destination) return std::unexpected(destination.error());
-    vhost_.unbind(**source, nullptr, *destination, method.routing_key, method.arguments);
+    const std::string source_name = clean(method.source), destination_name = clean(method.destination);
+    if (source_name.empty() || destination_name.empty()) return not_on_default_exchange();
+    Exchange* source = vhost_.find_exchange(source_name);
+    Exchange* destination = vhost_.find_exchange(destination_name);
+    if (source && destination) {
+        vhost_.unbind(*source, nullptr, destination, method.routing_key, method.arguments);
+    }
     reply(method.nowait, ExchangeUnbindOk{});
     return {};
 }
@@ -175,7 +195,18 @@ void Channel::declare_ok(bool nowait, const Queue& queue) {
           queue.declared_at);
 }
 
+// Whether somebody waits for replies at such an address: servers ask before they do the work.
+Outcome Channel::on_declare_reply_address(const QueueDeclare& method) {
+    const std::string name = clean(method.queue);
+    const std::string_view token = std::string_view(name).substr(reply_to_name.size());
+    const bool there = token.empty() || (token[0] == '.' && vhost_.reply_channels.contains(token.substr(1)));
+    if (!there) return refuse(ReplyCode::not_found, "no queue '{}' in vhost '/'", name);
+    reply(method.nowait, QueueDeclareOk{std::string_view(name), 0, 1});
+    return {};
+}
+
 Outcome Channel::on_queue_declare(const QueueDeclare& method) {
+    if (std::string_view(method.queue).starts_with(reply_to_name)) return on_declare_reply_address(method);
     if (method.passive) {
         const auto queue = usable_queue(method.queue);
         if (!queue) return std::unexpected(queue.error());
@@ -205,9 +236,27 @@ Outcome Channel::declare_again(const QueueDeclare& method, Queue& queue) {
     return {};
 }
 
+// What a queue that RabbitMQ replicates cannot be there, it is not here either, so that moving on to a
+// cluster changes nothing.
+static Outcome check_kind(const QueueDeclare& method, const QueueArguments& arguments,
+                          std::string_view name) {
+    if (!arguments.quorum) return {};
+    const auto no = [&](std::string_view property) {
+        return refuse(ReplyCode::precondition_failed, "invalid property '{}' for queue '{}' in vhost '/'",
+                      property, name);
+    };
+    if (!method.durable) return no("non-durable");
+    if (method.auto_delete) return no("auto-delete");
+    if (method.exclusive) return no("exclusive-owner");
+    return {};
+}
+
 Outcome Channel::declare_new(const QueueDeclare& method, std::string name) {
     auto arguments = queue_arguments(method.arguments, name);
     if (!arguments) return std::unexpected(arguments.error());
+    if (auto ok = check_text("queue", name); !ok) return ok;
+    if (auto ok = check_kind(method, *arguments, name); !ok) return ok;
+    if (auto ok = check_memory_for("queue", name, vhost_); !ok) return ok;
     Queue& queue = vhost_.add_queue({.name = std::move(name),
                                      .durable = method.durable,
                                      .auto_delete = method.auto_delete,
@@ -226,6 +275,7 @@ Outcome Channel::on_queue_bind(const QueueBind& method) {
     if ((*exchange)->spec().type == ExchangeType::headers) {
         if (auto ok = check_headers_arguments(method.arguments); !ok) return ok;
     }
+    if (auto ok = check_memory_for("binding to", (*queue)->name(), vhost_); !ok) return ok;
     // Neither queue nor key named: the key is the name of the queue meant (specification, queue.bind).
     const bool nothing_named = method.queue.empty() && method.routing_key.empty();
     const std::string_view key =
@@ -236,11 +286,16 @@ Outcome Channel::on_queue_bind(const QueueBind& method) {
 }
 
 Outcome Channel::on_queue_unbind(const QueueUnbind& method) {
-    const auto queue = usable_queue(method.queue);
-    if (!queue) return std::unexpected(queue.error());
-    const auto exchange = bindable_exchange(method.exchange);
-    if (!exchange) return std::unexpected(exchange.error());
-    vhost_.unbind(**exchange, *queue, nullptr, method.routing_key, method.arguments);
+    const auto name = queue_name(method.queue);
+    if (!name) return std::unexpected(name.error());
+    const std::string exchange_name = clean(method.exchange);
+    if (exchange_name.empty()) return not_on_default_exchange();
+    Exchange* exchange = vhost_.find_exchange(exchange_name);
+    if (vhost_.find_queue(*name)) {
+        const auto queue = usable_queue(*name);
+        if (!queue) return std::unexpected(queue.error());
+        if (exchange) vhost_.unbind(*exchange, *queue, nullptr, method.routing_key, method.arguments);
+    }
     reply(false, QueueUnbindOk{});
     return {};
 }
@@ -266,9 +321,14 @@ Outcome Channel::on_queue_delete(const QueueDelete& method) {
             return refuse(ReplyCode::precondition_failed, "queue '{}' in vhost '/' not empty", *name);
         }
         count = static_cast<Long>((*queue)->stored_count());
+        deleting_ = true;  // this channel's own consumers are told after the answer
         vhost_.delete_queue(**queue);
+        deleting_ = false;
     }
     reply(method.nowait, QueueDeleteOk{count});
+    for (const std::string& tag : std::exchange(cancelled_, {})) {
+        connection_.send_after_held(number_, BasicCancel{std::string_view(tag), true});
+    }
     return {};
 }
 

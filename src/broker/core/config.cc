@@ -51,6 +51,8 @@ Json to_json(const Config& config) {
             {"frame_bytes_max", config.frame_bytes_max},
             {"channels_max", config.channels_max},
             {"message_bytes_max", config.message_bytes_max},
+            {"connections_max", config.connections_max},
+            {"memory_bytes", config.memory_bytes},
             {"memory_bytes_for_content", config.memory_bytes_for_content}};
 }
 
@@ -65,6 +67,8 @@ Result<Config> config_from_json(const Json& json) {
     reader.number("frame_bytes_max", config.frame_bytes_max, 4'096, 1u << 30);
     reader.number("channels_max", config.channels_max, 1, 65'535);
     reader.number("message_bytes_max", config.message_bytes_max, 1, 1u << 30);
+    reader.number("connections_max", config.connections_max, 1, 1'000'000);
+    reader.number("memory_bytes", config.memory_bytes, 0, UINT64_MAX / 4);
     reader.number("memory_bytes_for_content", config.memory_bytes_for_content, 0, UINT64_MAX);
     if (Result<> read = reader.result(); !read) return std::unexpected(read.error());
     return config;

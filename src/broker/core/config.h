@@ -32,6 +32,8 @@ struct Config {
     std::uint32_t frame_bytes_max = 131'072;
     std::uint16_t channels_max = 2'047;
     std::uint64_t message_bytes_max = 128u << 20;
+    std::uint32_t connections_max = 20'000;
+    std::uint64_t memory_bytes = 0;  // beyond it publishers are held back; 0 = a quarter of the host's
     std::uint64_t memory_bytes_for_content =
         64u << 20;  // message content kept in memory; beyond that, read back from the log
 };

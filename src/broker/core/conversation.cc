@@ -21,6 +21,7 @@ std::size_t Conversation::on_bytes(std::string_view in, Time now) {
     last_heard_ = now;
     std::size_t eaten = 0;
     if (phase_ == Phase::protocol_header) on_protocol_header(in, eaten);
+    choked_ = choked_ && backlog() > Session::output_bytes_max;
     while (phase_ != Phase::closed && phase_ != Phase::protocol_header && !paused()) {
         if (deaf_) {
             eaten = in.size();
@@ -32,11 +33,24 @@ std::size_t Conversation::on_bytes(std::string_view in, Time now) {
             on_broken_frame(parsed.status, in.substr(eaten));
             continue;
         }
+        if (must_wait(parsed.frame)) break;
         on_frame(parsed.frame);
         eaten += parsed.eaten;
+        choked_ = backlog() > Session::output_bytes_deaf;
     }
     finish_input();
     return closed() ? in.size() : eaten;
+}
+
+// While an alarm lasts no publish is begun: it stays unread, so that a client which gives up and goes has not
+// published. And what has to be fetched from the disk waits until there is memory for it.
+bool Conversation::must_wait(const Frame& frame) {
+    if (vhost_.alarm().empty() || frame.type != static_cast<std::uint8_t>(FrameType::method)) return false;
+    if (!running() || frame.payload.size() < sizeof(MethodId)) return false;
+    const auto id = load<MethodId>(frame.payload.data());
+    if (id == BasicPublish::id) on_publish();
+    if (id == BasicGet::id && !vhost_.may_fetch_large()) starved_ = vhost_.someone_starves = true;
+    return held_back_ || starved_;
 }
 
 void Conversation::finish_input() {
@@ -44,6 +58,20 @@ void Conversation::finish_input() {
     publishing_ = nullptr;
     vhost_.run();
     if (!confirming_.empty()) send_confirms();
+    account();
+    vhost_.check_memory();
+}
+
+void Conversation::account() {
+    static constexpr std::size_t each_channel = 1'024;
+    const std::uint64_t now =
+        out.encoded() + unsent_ + held_.size() + partial_bytes + channels_.size() * each_channel;
+    if (now > accounted_) {
+        vhost_.memory.take(now - accounted_);
+    } else {
+        vhost_.memory.give_back(accounted_ - now);
+    }
+    accounted_ = now;
 }
 
 void Conversation::send_confirms() {
@@ -148,6 +176,7 @@ Outcome Conversation::open_channel(std::uint16_t number) {
         return refuse(ReplyCode::not_allowed, "channel number {} is above the negotiated maximum {}", number,
                       channel_max_);
     }
+    if (vhost_.memory_exhausted()) return refuse(ReplyCode::resource_error, "the broker is out of memory");
     if (number >= channels_.size()) channels_.resize(number + 1u);
     if (channels_[number]) return refuse(ReplyCode::channel_error, "second 'channel.open' seen");
     channels_[number] = std::make_unique<Channel>(*this, number);
@@ -165,8 +194,10 @@ void Conversation::fail_channel(Channel& channel, const Fault& fault, MethodId c
                       static_cast<Short>(cause >> 16), static_cast<Short>(cause)});
 }
 
-void Conversation::fail(const Fault& fault, MethodId cause) {
-    close_channels(Return::failed);
+void Conversation::fail(const Fault& fault, MethodId cause, Return how) {
+    close_channels(how);
+    held_.clear();
+    held_until_ = 0;
     send(0, ConnectionClose{static_cast<Short>(fault.code), std::string_view(fault.text).substr(0, 255),
                             static_cast<Short>(cause >> 16), static_cast<Short>(cause)});
     phase_ = Phase::closing;
@@ -179,7 +210,7 @@ void Conversation::shut_down(std::string_view text, Time now) {
     vhost_.set_now(now);
     last_heard_ = now;
     if (phase_ == Phase::protocol_header) return become_closed(text);
-    fail(refuse(ReplyCode::connection_forced, "{}", text).error(), 0);
+    fail(refuse(ReplyCode::connection_forced, "{}", text).error(), 0, Return::undone);
     vhost_.run();
 }
 
@@ -197,11 +228,7 @@ void Conversation::close_channels(Return how) {
         if (channel) channel->close(how);
     }
     channels_.clear();
-    std::vector<Queue*> exclusive;
-    for (const auto& [name, queue] : vhost_.queues()) {
-        if (queue->spec().owner == this) exclusive.push_back(queue.get());
-    }
-    for (Queue* queue : exclusive) vhost_.delete_queue(*queue);
+    while (!exclusive_queues.empty()) vhost_.delete_queue(**exclusive_queues.begin());
 }
 
 void Conversation::end(Time now) {
@@ -209,30 +236,50 @@ void Conversation::end(Time now) {
     vhost_.set_now(now);
     close_channels(Return::failed);
     ended_ = true;
+    forget_refusal();
     vhost_.connections.erase(this);
     if (!closed()) become_closed("connection lost");
     vhost_.run();
+    account();
+    vhost_.check_memory();
 }
 
 char* Conversation::extend_out(std::size_t bytes) {
     if (out.empty()) vhost_.waker.wake(session_);
-    return extend(out, bytes);
+    return out.extend(bytes);
 }
 
 bool Conversation::has_room() {
     if (!running()) return false;
-    if (out.size() < Session::output_bytes_max) return true;
+    if (backlog() < Session::output_bytes_max) return true;
     throttled_ = true;
     return false;
 }
 
-void Conversation::on_writable() {
-    if (!throttled_ || ended_) return;
-    throttled_ = false;
-    for (auto& channel : channels_) {
-        if (channel) channel->feed_consumers();
+void Conversation::on_writable(std::size_t unsent) {
+    unsent_ = unsent;
+    if (ended_) return account();
+    if (choked_ && backlog() <= Session::output_bytes_max) choked_ = false;
+    if (throttled_ && backlog() < Session::output_bytes_max) {
+        throttled_ = false;
+        for (auto& channel : channels_) {
+            if (channel) channel->feed_consumers();
+        }
+        vhost_.run();
     }
-    vhost_.run();
+    account();
+    vhost_.check_memory();
+}
+
+void Conversation::on_memory_relieved() {
+    if (!starved_) return;
+    starved_ = false;
+    vhost_.waker.wake(session_);
+}
+
+void Conversation::excuse_silence(Time now) {
+    if (in_handshake()) deadline_ += now - last_heard_;
+    last_heard_ = now;
 }
 
 LogPosition Conversation::waits_for() const {
@@ -257,10 +304,20 @@ void Conversation::on_publish() {
     if (!vhost_.alarm().empty()) on_alarm();
 }
 
+void Conversation::shed() {
+    fail(refuse(ReplyCode::resource_error,
+                "the broker is low on memory, and messages begun here take {} bytes of it", partial_bytes)
+             .error(),
+         BasicPublish::id);
+    account();
+    vhost_.waker.wake(session_);
+}
+
 // Only those who publish are held back. Whoever asked for it is told, once.
 void Conversation::on_alarm() {
-    const bool alarm = !vhost_.alarm().empty();
+    const bool alarm = !vhost_.alarm().empty(), was_held_back = held_back_;
     held_back_ = alarm && published_;
+    if (was_held_back && !held_back_) vhost_.waker.wake(session_);  // may be read again
     if (held_back_ == blocked_ || !running()) return;
     blocked_ = held_back_;
     if (!wants_blocked_) return;
@@ -275,7 +332,7 @@ Time Conversation::next_deadline() const {
     if (ended_ || closed()) return Time::max();
     if (!running()) return deadline_;
     if (heartbeat_ == Duration{}) return Time::max();
-    const Time drop = paused() ? Time::max() : last_heard_ + 2 * heartbeat_;
+    const Time drop = silence_is_ours() ? Time::max() : last_heard_ + 2 * heartbeat_;
     return std::min(last_beat_ + heartbeat_ / 2, drop);
 }
 
@@ -286,10 +343,10 @@ void Conversation::on_time(Time now) {
         return become_closed(in_handshake() ? "the handshake took too long" : "no answer to close");
     if (now >= last_beat_ + heartbeat_ / 2) {
         last_beat_ = now;
-        if (out.empty()) send_heartbeat();
+        if (backlog() == 0) send_heartbeat();
     }
-    // While we do not read, silence is ours.
-    if (!paused() && now >= last_heard_ + 2 * heartbeat_) become_closed("missed heartbeats from the client");
+    if (!silence_is_ours() && now >= last_heard_ + 2 * heartbeat_)
+        become_closed("missed heartbeats from the client");
 }
 
 void Conversation::send_heartbeat() {

@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "broker/core/vhost.h"
+#include "wire/amqp/frame.h"
 #include "wire/amqp/properties.h"
 #include "wire/amqp/table.h"
 
 namespace havn::broker {
 
 namespace {
+
+constexpr std::size_t deaths_max = 32;
 
 struct Death {
     std::string_view queue, reason;
@@ -73,9 +76,11 @@ std::string headers_with_death(amqp::Table headers, const std::vector<Death>& de
     }
     std::string array;
     amqp::append_value(array, {'F', death});
+    std::size_t kept = 0;
     for (const Death& earlier : deaths) {
-        if (earlier.queue != from.name() || earlier.reason != name(reason))
-            amqp::append_value(array, earlier.whole);
+        if (earlier.queue == from.name() && earlier.reason == name(reason)) continue;
+        if (++kept == deaths_max) break;
+        amqp::append_value(array, earlier.whole);
     }
     out.array("x-death", array);
     if (!amqp::find(headers, "x-first-death-queue")) {
@@ -86,7 +91,40 @@ std::string headers_with_death(amqp::Table headers, const std::vector<Death>& de
     return out.bytes();
 }
 
+bool tells_of_death(std::string_view header) {
+    return header == "x-death" || header.starts_with("x-first-death-") || header.starts_with("x-last-death-");
+}
+
+std::string without_headers(amqp::Properties properties, bool all) {
+    amqp::TableWriter kept;
+    amqp::TableReader reader(properties.headers);
+    while (const auto entry = reader.next()) {
+        if (!all && !tells_of_death(entry->name)) kept.value(entry->name, entry->value);
+    }
+    properties.headers = kept.table();
+    if (kept.bytes().empty()) properties.flags &= static_cast<std::uint16_t>(~amqp::Properties::has_headers);
+    std::string encoded;
+    amqp::append_properties(encoded, properties);
+    return encoded;
+}
+
+std::string encode_with_headers(amqp::Properties properties, const std::string& headers) {
+    properties.headers = {headers};
+    properties.flags |= amqp::Properties::has_headers;
+    std::string encoded;
+    amqp::append_properties(encoded, properties);
+    return encoded;
+}
+
 }  // namespace
+
+MessagePtr with_fewer_headers(const Message& message, std::size_t bytes_max) {
+    const auto properties = amqp::parse_properties(message.properties());
+    HAVN_ASSERT(properties, "properties were checked when the message was published");
+    std::string encoded = without_headers(*properties, false);
+    if (encoded.size() > bytes_max) encoded = without_headers(*properties, true);
+    return MessagePtr::make({message.exchange(), message.routing_key(), encoded, message.body()});
+}
 
 Result<> dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathReason reason,
                      std::string_view exchange, const std::optional<std::string>& key) {
@@ -110,13 +148,13 @@ Result<> dead_letter(Vhost& vhost, const Queue& from, const Entry& entry, DeathR
         if (earlier.queue == from.name() && earlier.reason == name(reason)) count = earlier.count + 1;
     }
     const std::string death = this_death(vhost, from, reason, *message, *properties, count);
+    properties->flags &= static_cast<std::uint16_t>(~amqp::Properties::has_expiration);
     const std::string headers =
         headers_with_death(properties->headers, deaths, from, reason, *message, death);
-    properties->headers = {headers};
-    properties->flags |= amqp::Properties::has_headers;
-    properties->flags &= static_cast<std::uint16_t>(~amqp::Properties::has_expiration);
-    std::string encoded;
-    amqp::append_properties(encoded, *properties);
+    std::string encoded = encode_with_headers(*properties, headers);
+    if (encoded.size() + amqp::content_header_fixed + amqp::frame_overhead > vhost.config.frame_bytes_max) {
+        encoded = without_headers(*properties, false);
+    }
     const Publication again{{exchange, routing_key, encoded, message->body()},
                             properties->persistent(),
                             properties->priority,

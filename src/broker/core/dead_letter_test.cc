@@ -272,5 +272,79 @@ TEST(AConfig, ComesBackFromJsonAsItWent) {
     EXPECT_FALSE(config_from_json(Json{{"users", "nobody"}}));
 }
 
+TEST(ADeliveryLimit, IsCountedForTheClientAndEndsInADeadLetter) {
+    World world;
+    Client client(world);
+    client.declare("dead");
+    declare_with_dead_letters(client, "q", "dead", TableWriter().int32("x-delivery-limit", 2));
+    client.publish("", "q", "poison", persistent());
+    for (std::int64_t attempt = 0; attempt < 3; ++attempt) {
+        const auto message = client.get("q");
+        const auto count = find(message->headers(), "x-delivery-count");
+        EXPECT_EQ(count ? count->integer().value() : 0, attempt);
+        client.nack(message->tag, true);
+    }
+    EXPECT_FALSE(client.get("q"));
+    EXPECT_EQ(deaths_of(*client.get("dead"))[0].reason, "delivery_limit");
+}
+
+TEST(APolicy, DoesNotCountWhatWasMerelySentAhead) {
+    World world(with_policy(2));
+    {
+        Client publisher(world);
+        for (const char* body : {"poison", "innocent", "bystander"})
+            publisher.publish("", "jobs", body, persistent());
+    }
+    for (int crash = 0; crash < 2; ++crash) {
+        Client worker(world);
+        worker.qos(100);
+        worker.consume("jobs");
+        for (int i = 0; i < 3; ++i) worker.expect_delivery();
+        worker.vanish();
+    }
+    Client client(world);
+    EXPECT_EQ(client.drain("jobs.failed"), std::vector<std::string>{"poison"});
+    EXPECT_THAT(client.drain("jobs"), ElementsAre("innocent", "bystander"));
+}
+
+TEST(AHeader, TooLargeForTheConsumersFramesIsLeftOut) {
+    World world;
+    Client publisher(world), small(world, {.frame_max = 4'096});
+    publisher.declare("q");
+    TableWriter headers;
+    headers.text("x", std::string(6'000, 'h'));
+    Properties properties = persistent();
+    properties.flags |= Properties::has_headers | Properties::has_correlation_id;
+    properties.headers = headers.table();
+    properties.correlation_id = "7";
+    publisher.publish("", "q", "body", properties);
+    const auto message = small.get("q");
+    EXPECT_EQ(message->body, "body");
+    EXPECT_EQ(message->properties().correlation_id, "7");
+    EXPECT_FALSE(message->properties().has(Properties::has_headers));
+    small.nack(message->tag, true);
+    EXPECT_TRUE(find(publisher.get("q")->headers(), "x")) << "who can take it gets it whole";
+}
+
+TEST(Deaths, AreKeptOnlyAsLongAsTheyFitAFrame) {
+    World world;
+    Client client(world);
+    const int hops = 45;
+    for (int i = 0; i < hops; ++i) {
+        declare_with_dead_letters(client, "q" + std::to_string(i), "q" + std::to_string(i + 1));
+    }
+    client.declare("q" + std::to_string(hops));
+    client.publish("", "q0", "traveller", persistent());
+    for (int i = 0; i < hops; ++i) {
+        const auto message = client.get("q" + std::to_string(i));
+        ASSERT_TRUE(message) << i;
+        client.nack(message->tag, false);
+    }
+    const auto arrived = client.get("q" + std::to_string(hops));
+    EXPECT_EQ(deaths_of(*arrived).size(), 32u);
+    EXPECT_EQ(deaths_of(*arrived)[0].queue, "q" + std::to_string(hops - 1));
+    EXPECT_EQ(text_of(arrived->headers(), "x-first-death-queue"), "q0");
+}
+
 }  // namespace
 }  // namespace havn::broker::testing

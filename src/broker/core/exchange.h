@@ -61,6 +61,7 @@ class Exchange {
 
     std::vector<Binding*> incoming;  // bindings this exchange is the destination of
     LogPosition declared_at = 0;     // its topology record ends there
+    bool deleted = false;            // its bindings are being taken away
 
   private:
     ExchangeSpec spec_;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration handshake_timeout = seconds(10);
 constexpr Duration refusal_delay = milliseconds(300);  // so that guessing passwords takes its time
+constexpr Duration refusal_delay_max = seconds(8);     // when many are refused at once
 constexpr std::uint16_t channel_max_least = 1;
 
 // "\0user\0password" (RFC 4616; an authorisation identity before the first zero is ignored).
@@ -101,6 +102,7 @@ Outcome Conversation::on_connection_method(MethodId id, std::string_view argumen
     if (id == ConnectionClose::id) {
         close_channels(Return::undone);
         send(0, ConnectionCloseOk{});
+        closed_by_client_ = phase_ != Phase::closing;
         become_closed({});
         return {};
     }
@@ -167,13 +169,17 @@ void Conversation::read_capabilities(Table client_properties) {
 
 bool Conversation::log_in(std::string_view user, std::string_view password) {
     const auto found = std::ranges::find(vhost_.config.users, user, &User::name);
-    if (found == vhost_.config.users.end()) return false;
+    if (found == vhost_.config.users.end()) {  // takes as long as a wrong password
+        return same_secret(password, "no such user, no password") && false;
+    }
     return same_secret(password, found->password) && (peer_.loopback || !found->loopback_only);
 }
 
 void Conversation::refuse_login(std::string_view mechanism) {
     phase_ = Phase::refusing;
-    deadline_ = last_heard_ + refusal_delay;
+    refusing_ = true;
+    deadline_ =
+        last_heard_ + std::min(refusal_delay * static_cast<int>(++vhost_.refusals), refusal_delay_max);
     close_reason_ = fmt::format(
         "ACCESS_REFUSED - Login was refused using authentication mechanism {}. For details see the broker "
         "logfile.",
@@ -181,6 +187,7 @@ void Conversation::refuse_login(std::string_view mechanism) {
 }
 
 void Conversation::finish_refusal() {
+    forget_refusal();
     if (!auth_failure_close_) return become_closed({});
     last_heard_ = deadline_;
     fail({ReplyCode::access_refused, close_reason_}, ConnectionStartOk::id);

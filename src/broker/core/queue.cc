@@ -5,7 +5,10 @@
 #include "base/assert.h"
 #include "broker/core/channel.h"
 #include "broker/core/dead_letter.h"
+#include "broker/core/output.h"
 #include "broker/core/vhost.h"
+#include "wire/amqp/properties.h"
+#include "wire/amqp/table.h"
 
 namespace havn::broker {
 
@@ -37,7 +40,8 @@ void Queue::set_policy(const QueuePolicy* policy) {
     backoff_max_ = policy->backoff_max.count();
 }
 
-bool Queue::accepts_another() {
+bool Queue::accepts_another(bool promised) {
+    if (in_the_way && promised) return false;
     if (!arguments_.reject_publish) return true;
     const auto full = [&] {
         return (arguments_.max_length &&
@@ -81,24 +85,21 @@ void Queue::acknowledge(Entry& entry) {
     settle(entry);
 }
 
-std::optional<Entry> Queue::get(LanePlace& place, bool no_ack) {
+std::optional<Entry> Queue::get(LanePlace& place, bool no_ack, MessagePtr& content) {
     touch();
     drop_expired(vhost_.now());
     while (!ready_.empty() && !blocked()) {
-        Result<MessagePtr> content = vhost_.content(ready_.front());
-        if (!content && !is_lost(content.error())) {
+        const Result<MessagePtr> found = vhost_.content(ready_.front());
+        if (!found && !is_lost(found.error())) {
             try_again_later();
             break;
         }
         Entry entry = ready_.take(place);
-        if (!content) {
+        if (!found) {
             settle(entry);
             continue;
         }
-        if (!entry.message) {
-            entry.message = std::move(*content);
-            vhost_.content_bytes += entry.message->bytes();
-        }
+        content = with_attempts(entry, *found);
         ++tally_.delivered;
         if (!no_ack) {
             ++unacked_;
@@ -120,6 +121,10 @@ void Queue::give_back(LanePlace place, Entry entry, Return how) {
         if (counted && entry.id.stored()) vhost_.journal.note_attempts(entry.id, entry.failures);
         if (max_attempts_ != 0 && entry.failures >= max_attempts_) {
             return fail(place, std::move(entry));
+        }
+        if (arguments_.delivery_limit && entry.failures > *arguments_.delivery_limit) {
+            if (!discard(entry, DeathReason::delivery_limit)) delay(place, std::move(entry), read_retry);
+            return;
         }
         if (const Milliseconds wait = back_off(entry.failures); wait > 0) {
             return delay(place, std::move(entry), wait);
@@ -222,6 +227,25 @@ void Queue::on_credit() {
     if (starved_) feed();
 }
 
+// Where attempts are counted for the client, it is told how many there were.
+MessagePtr Queue::with_attempts(const Entry& entry, const MessagePtr& message) const {
+    const bool counts = arguments_.quorum || arguments_.delivery_limit;
+    if (!counts || entry.failures == 0) return message;
+    auto properties = amqp::parse_properties(message->properties());
+    HAVN_ASSERT(properties, "properties were checked when the message was published");
+    amqp::TableWriter headers;
+    amqp::TableReader reader(properties->headers);
+    while (const auto header = reader.next()) {
+        if (header->name != "x-delivery-count") headers.value(header->name, header->value);
+    }
+    headers.integer("x-delivery-count", static_cast<std::int64_t>(entry.failures));
+    properties->headers = headers.table();
+    properties->flags |= amqp::Properties::has_headers;
+    std::string encoded;
+    amqp::append_properties(encoded, *properties);
+    return MessagePtr::make({message->exchange(), message->routing_key(), encoded, message->body()});
+}
+
 // Round robin among those of the highest priority that have credit.
 Consumer* Queue::next_consumer() {
     if (arguments_.single_active_consumer) {
@@ -252,6 +276,7 @@ void Queue::deliver_ready() {
             starved_ = true;
             return;
         }
+        if (must_wait_for_memory(ready_.front())) return;
         const Result<MessagePtr> message = vhost_.content(ready_.front());
         if (!message && !is_lost(message.error())) return try_again_later();
         LanePlace place;
@@ -260,7 +285,7 @@ void Queue::deliver_ready() {
             settle(entry);
         } else {
             ++tally_.delivered;
-            consumer->channel->deliver(*consumer, entry, place, **message);
+            consumer->channel->deliver(*consumer, entry, with_attempts(entry, *message));
             if (consumer->no_ack) {
                 settle(entry);
             } else {
@@ -271,6 +296,13 @@ void Queue::deliver_ready() {
         }
         drop_expired(vhost_.now());
     }
+}
+
+bool Queue::must_wait_for_memory(const Entry& entry) {
+    if (entry.message || entry.size < Output::large_body_bytes || vhost_.may_fetch_large()) return false;
+    starved_ = true;
+    vhost_.someone_starves = true;
+    return true;
 }
 
 // A time to live of 0 means: now or never. So delivery drops what expired before this millisecond, and the

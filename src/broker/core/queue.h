@@ -47,12 +47,14 @@ class Queue {
     const QueueArguments& arguments() const { return arguments_; }
     QueueId id() const { return id_; }                             // meaningful if stored()
     bool stored() const { return spec_.durable && !spec_.owner; }  // outlives the process
+    bool stays() const { return stored() && !spec_.auto_delete; }  // whatever its clients do
+    void stay() { spec_.auto_delete = false; }
 
     // Messages.
-    bool accepts_another();  // false: at its limit and told to refuse
+    bool accepts_another(bool promised);  // false: at its limit and told to refuse, or see in_the_way
     void push(Entry entry, std::optional<Milliseconds> message_ttl);
     void recover(Entry entry, Milliseconds age);  // as found in the log, published so long ago
-    std::optional<Entry> get(LanePlace& place, bool no_ack);
+    std::optional<Entry> get(LanePlace& place, bool no_ack, MessagePtr& content);
     void acknowledge(Entry& entry);
     void give_back(LanePlace place, Entry entry, Return how);
     void reject(LanePlace place, Entry entry);
@@ -90,6 +92,7 @@ class Queue {
     LogPosition declared_at = 0;     // its topology record ends there
     std::uint64_t routed = 0;        // the router's mark
     Milliseconds due = never;        // registered with the vhost's timers
+    bool in_the_way = false;         // of a durable one of that name: confirms no persistent message
     bool scheduled = false;
     bool deleted = false;  // gone for everybody but the holders of unacknowledged messages
 
@@ -101,6 +104,7 @@ class Queue {
 
     Consumer* next_consumer();
     void deliver_ready();
+    bool must_wait_for_memory(const Entry& entry);
     void drop_expired(Milliseconds before);
     void drop_excess();
     void end_back_offs();
@@ -130,6 +134,7 @@ class Queue {
 
     std::optional<Milliseconds> message_ttl_;  // of arguments and policy, the shorter
     std::uint32_t max_attempts_ = 0;
+    MessagePtr with_attempts(const Entry& entry, const MessagePtr& message) const;
     Milliseconds backoff_min_ = 0, backoff_max_ = 0;
 };
 

@@ -27,6 +27,15 @@ void Vhost::recover_queue(topology::QueueRecord record) {
     if (arguments) insert_queue(std::move(record.spec), std::move(*arguments), record.id);
 }
 
+// While nobody is connected, the manifest's word can be put through.
+void Vhost::keep_promised_queues() {
+    for (auto& [name, queue] : queues_) {
+        if (!is_promised(name) || !queue->stored() || queue->stays()) continue;
+        queue->stay();
+        journal.put(topology::queue_key(name), topology::queue_value(queue->spec(), queue->id()));
+    }
+}
+
 void Vhost::on_topology_complete() {
     for (const topology::BindingRecord& record : recovered_bindings_) recover_binding(record);
     recovered_bindings_.clear();
@@ -64,21 +73,47 @@ bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, c
     }
     entry.failures = std::min(history.attempts, 4095u);
     const std::size_t size = parts.body.size() + parts.properties.size();
-    if (content_bytes + size < config.memory_bytes_for_content) hold(entry, MessagePtr::make(parts));
+    if (MessagePtr::bytes_in_memory() + size < config.memory_bytes_for_content) {
+        hold(entry, MessagePtr::make(parts));
+    }
+    ++entries_;
     found->second->recover(std::move(entry), age);
     return true;
 }
 
-void Vhost::apply(const Config& wanted) {
+// The queues the configuration promises are durable and stay. One in the way that is not is left alone, for
+// it is somebody's; but it is named, what is to be confirmed as durable is refused by it, and the promised
+// one takes its place as soon as it is gone.
+Result<> Vhost::apply(const Config& wanted) {
     config = wanted;
+    memory.set_limit(config.memory_bytes == 0 ? UINT64_MAX / 2 : config.memory_bytes);
     for (const QueuePolicy& policy : config.queues) {
         declare_policy_queue(policy.name);
         if (policy.max_attempts > 0) declare_policy_queue(policy.name + std::string(failed_suffix));
     }
+    if (connections.empty()) keep_promised_queues();
+    std::string in_the_way;
     for (auto& [name, queue] : queues_) {
         const auto policy = std::ranges::find(config.queues, name, &QueuePolicy::name);
         queue->set_policy(policy == config.queues.end() ? nullptr : &*policy);
+        queue->in_the_way = is_promised(name) && !queue->stays();
+        if (!queue->in_the_way) continue;
+        in_the_way += (in_the_way.empty() ? "'" : ", '") + name + "'";
     }
+    if (in_the_way.empty()) return {};
+    return fail(Error::Kind::conflict,
+                "the manifest's queue " + in_the_way +
+                    " exists already, and not as a durable queue that stays: a client declared it",
+                "delete it (its messages go), or stop the client that declared it, which must say durable");
+}
+
+bool Vhost::is_promised(std::string_view queue) const {
+    const auto names = [&](const QueuePolicy& policy) {
+        if (policy.name == queue) return true;
+        return policy.max_attempts > 0 && queue.size() == policy.name.size() + failed_suffix.size() &&
+               queue.starts_with(policy.name) && queue.ends_with(failed_suffix);
+    };
+    return std::ranges::any_of(config.queues, names);
 }
 
 void Vhost::declare_policy_queue(const std::string& name) {

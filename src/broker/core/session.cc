@@ -12,10 +12,16 @@ std::size_t Session::on_bytes(std::string_view in, Time now) {
     return connection_->on_bytes(in, now);
 }
 std::string& Session::output() {
-    return connection_->out;
+    return connection_->out.next();
 }
-void Session::on_writable() {
-    connection_->on_writable();
+void Session::on_writable(std::size_t unsent) {
+    connection_->on_writable(unsent);
+}
+void Session::release_spare() {
+    connection_->out.release_spare();
+}
+bool Session::has_output() const {
+    return !connection_->out.empty();
 }
 LogPosition Session::waits_for() const {
     return connection_->waits_for();
@@ -31,6 +37,18 @@ Time Session::next_deadline() const {
 }
 void Session::on_time(Time now) {
     connection_->on_time(now);
+}
+void Session::excuse_silence(Time now) {
+    connection_->excuse_silence(now);
+}
+bool Session::held_back() const {
+    return connection_->held_back();
+}
+bool Session::choked() const {
+    return connection_->choked();
+}
+bool Session::closed_by_client() const {
+    return connection_->closed_by_client();
 }
 void Session::end(Time now) {
     connection_->end(now);

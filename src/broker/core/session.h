@@ -6,8 +6,8 @@
 //
 // Replies that promise durability (confirms, declare-ok of what is durable) wait for the log: waits_for()
 // names the position, on_durable() releases them. Between a durable declare and its release, and while an
-// alarm holds this publisher back, on_bytes() eats nothing (`paused()`): stop reading, offer the bytes again
-// afterwards.
+// alarm holds this publisher back, or its client does not read, on_bytes() eats nothing (`paused()`): stop
+// reading, offer the bytes again afterwards; the waker names the session when the pause may be over.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,10 @@ class Session {
         bool loopback = false;  // a loopback or Unix socket: users that are loopback_only may log in
     };
 
-    // Deliveries stop while output() is larger than this.
+    // Deliveries stop while the client leaves more than this unread. Beyond the higher mark nothing it sends
+    // is looked at, until it has read down to the lower one.
     static constexpr std::size_t output_bytes_max = 1u << 20;
+    static constexpr std::size_t output_bytes_deaf = 4u << 20;
 
     Session(Broker& broker, Peer peer, Time now);
     Session(const Session&) = delete;
@@ -42,9 +44,12 @@ class Session {
     // frame_max ends the connection, so no more than config().frame_bytes_max + 8 need be buffered.
     std::size_t on_bytes(std::string_view in, Time now);
 
-    // What to send. The receiver takes or clears it; the core only appends.
+    // What to send next. The receiver takes or clears it; the core only appends.
     std::string& output();
-    void on_writable();  // output() was taken: deliver more
+    // output() was taken, and of all that was taken so far `unsent` bytes have not left: may deliver more.
+    void on_writable(std::size_t unsent = 0);
+    bool has_output() const;
+    void release_spare();  // of an idle session: memory kept for its next output
 
     // The position up to which the log must be durable before a held reply leaves; 0 when nothing waits.
     LogPosition waits_for() const;
@@ -54,6 +59,11 @@ class Session {
     // Heartbeats both ways, and the limits on how long a handshake and a close may take.
     Time next_deadline() const;
     void on_time(Time now);
+    void excuse_silence(Time now);  // nothing could be heard so far: that was not the client's doing
+
+    // An alarm holds this client's publishes back: what it has sent since is to be thrown away if it goes.
+    bool held_back() const;
+    bool choked() const;  // paused, as the client leaves too much unread
 
     // The connection is gone (or is dropped): unacknowledged messages go back to their queues, exclusive
     // queues go. Nothing may be called after but output(), closed() and the destructor. Idempotent.
@@ -64,6 +74,7 @@ class Session {
 
     // Send what output() holds, then close the socket, then end().
     bool closed() const;
+    bool closed_by_client() const;  // with connection.close, answered: the client hangs up first
 
     const Peer& peer() const;
     std::string_view user() const;          // empty before log-in

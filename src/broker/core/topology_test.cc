@@ -411,5 +411,128 @@ TEST(Routes, AreAskedAnewWhenTheTopologyChanges) {
     EXPECT_THAT(client.drain("b"), ElementsAre("2", "3"));
 }
 
+TEST(AnAutoDeleteExchange, GoesWithTheLastQueueOrExchangeItLedTo) {
+    World world;
+    Client client(world);
+    for (const char* name : {"first", "second"}) {
+        ExchangeDeclare method = Client::exchange_declare(name, "fanout");
+        method.auto_delete = true;
+        client.ask<ExchangeDeclareOk>(1, method);
+    }
+    client.declare("q");
+    client.bind_exchange("second", "first", "");
+    client.bind("q", "second", "");
+    client.ask<QueueDeleteOk>(1, QueueDelete{0, "q", false, false, false});
+    ExchangeDeclare passive = Client::exchange_declare("second", "fanout");
+    passive.passive = true;
+    for (const char* name : {"second", "first"}) {
+        passive.exchange = name;
+        client.send(1, passive);
+        EXPECT_THAT(client.expect_channel_close(), StartsWith("404 NOT_FOUND"));
+        client.open(1);
+    }
+    EXPECT_EQ(world.journal.topology().count("xfirst"), 0u);
+}
+
+TEST(AnAutoDeleteExchange, InACircleGoesOnce) {
+    World world;
+    Client client(world);
+    for (const char* name : {"first", "second"}) {
+        ExchangeDeclare method = Client::exchange_declare(name, "fanout");
+        method.auto_delete = true;
+        client.ask<ExchangeDeclareOk>(1, method);
+    }
+    client.bind_exchange("second", "first", "");
+    client.bind_exchange("first", "second", "");
+    client.bind_exchange("first", "first", "");
+    client.ask<ExchangeDeleteOk>(1, ExchangeDelete{0, "first", false, false});
+    client.declare_exchange("first", "direct");
+    client.declare_exchange("second", "direct");
+}
+
+TEST(Unbind, OfWhatIsNotThereIsFine) {
+    World world;
+    Client client(world);
+    client.declare("q");
+    client.declare_exchange("e", "direct");
+    client.ask<QueueUnbindOk>(1, QueueUnbind{0, "q", "missing", "k", {}});
+    client.ask<QueueUnbindOk>(1, QueueUnbind{0, "missing", "e", "k", {}});
+    client.ask<ExchangeUnbindOk>(1, ExchangeUnbind{0, "missing", "e", "k", false, {}});
+    client.ask<ExchangeUnbindOk>(1, ExchangeUnbind{0, "e", "missing", "k", false, {}});
+}
+
+TEST(AName, ThatIsNotUtf8EndsTheConnection) {
+    for (const bool exchange : {false, true}) {
+        World world;
+        Client client(world);
+        if (exchange) {
+            client.send(1, Client::exchange_declare("caf\xe9", "direct"));
+        } else {
+            client.send(1, Client::queue_declare("caf\xe9"));
+        }
+        EXPECT_THAT(client.expect_connection_close(), StartsWith("501 FRAME_ERROR"));
+        EXPECT_TRUE(world.broker->queue_stats().empty());
+    }
+}
+
+TEST(QueueDelete, IsAnsweredBeforeItsConsumersAreCancelled) {
+    World world;
+    Client client(world), other(world);
+    client.declare("q");
+    client.consume("q", "mine");
+    other.consume("q", "theirs");
+    client.ask<QueueDeleteOk>(1, QueueDelete{0, "q", false, false, false});
+    EXPECT_EQ(client.expect<BasicCancel>(1).consumer_tag, "mine");
+    EXPECT_EQ(other.expect<BasicCancel>(1).consumer_tag, "theirs");
+}
+
+TEST(AReplyAddress, CanBeAskedForBeforeTheWorkIsDone) {
+    World world;
+    Client server(world);
+    std::string address;
+    QueueDeclare method;
+    method.passive = true;
+    {
+        Client caller(world);
+        caller.consume("amq.rabbitmq.reply-to", "replies", true);
+        server.declare("rpc");
+        Properties request;
+        request.flags = Properties::has_reply_to;
+        request.reply_to = "amq.rabbitmq.reply-to";
+        caller.publish("", "rpc", "?", request);
+        address = server.get("rpc", true)->properties().reply_to;
+        method.queue = std::string_view(address);
+        const auto answer = server.ask<QueueDeclareOk>(1, method);
+        EXPECT_EQ(answer.queue, address);
+        EXPECT_EQ(answer.consumer_count, 1u);
+    }
+    server.send(1, method);
+    EXPECT_THAT(server.expect_channel_close(), StartsWith("404 NOT_FOUND - no queue"));
+}
+
+TEST(AQuorumQueue, IsRefusedWhatRabbitMqRefusesIt) {
+    TableWriter quorum;
+    quorum.text("x-queue-type", "quorum");
+    QueueDeclare transient_one = Client::queue_declare("q", quorum.table(), false);
+    QueueDeclare exclusive = Client::queue_declare("q", quorum.table());
+    exclusive.exclusive = true;
+    QueueDeclare auto_delete = Client::queue_declare("q", quorum.table());
+    auto_delete.auto_delete = true;
+    TableWriter with_priority;
+    with_priority.text("x-queue-type", "quorum").int32("x-max-priority", 5);
+    for (const auto& [method, word] :
+         {std::pair{transient_one, "non-durable"},
+          {exclusive, "exclusive-owner"},
+          {auto_delete, "auto-delete"},
+          {Client::queue_declare("q", with_priority.table()), "x-max-priority"}}) {
+        World world;
+        Client client(world);
+        client.send(1, method);
+        const std::string answer = client.expect_channel_close();
+        EXPECT_THAT(answer, StartsWith("406 PRECONDITION_FAILED - invalid "));
+        EXPECT_THAT(answer, HasSubstr(word));
+    }
+}
+
 }  // namespace
 }  // namespace havn::broker::testing

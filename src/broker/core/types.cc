@@ -8,6 +8,12 @@
 
 namespace havn::broker {
 
+static thread_local std::uint64_t in_memory = 0;
+
+std::uint64_t MessagePtr::bytes_in_memory() {
+    return in_memory;
+}
+
 MessagePtr MessagePtr::make(const Message::Parts& parts) {
     HAVN_ASSERT(parts.exchange.size() <= 255 && parts.routing_key.size() <= 255, "short strings");
     const std::size_t size =
@@ -24,13 +30,16 @@ MessagePtr MessagePtr::make(const Message::Parts& parts) {
         if (!part.empty()) std::memcpy(to, part.data(), part.size());
         to += part.size();
     }
+    in_memory += message->bytes();
     MessagePtr pointer;
     pointer.message_ = message;
     return pointer;
 }
 
 MessagePtr::~MessagePtr() {
-    if (message_ && --message_->references_ == 0) ::operator delete(message_);
+    if (!message_ || --message_->references_ != 0) return;
+    in_memory -= message_->bytes();
+    ::operator delete(message_);
 }
 
 }  // namespace havn::broker

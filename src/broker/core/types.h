@@ -1,7 +1,6 @@
 // The broker's vocabulary.
 #pragma once
 
-#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <string_view>
@@ -66,6 +65,11 @@ class MessagePtr {
   public:
     MessagePtr() = default;
     static MessagePtr make(const Message::Parts& parts);  // copies; exchange and key at most 255 bytes each
+
+    // Of all messages this thread has, each counted once however many refer to it. A broker is its thread's
+    // only one, so this is what message content costs it.
+    static std::uint64_t bytes_in_memory();
+
     MessagePtr(const MessagePtr& other) : message_(other.message_) {
         if (message_) ++message_->references_;
     }
@@ -79,6 +83,7 @@ class MessagePtr {
     const Message* operator->() const { return message_; }
     const Message& operator*() const { return *message_; }
     explicit operator bool() const { return message_ != nullptr; }
+    bool is_only_reference() const { return message_ && message_->references_ == 1; }
 
   private:
     Message* message_ = nullptr;

@@ -8,6 +8,16 @@
 
 namespace havn::broker {
 
+namespace {
+
+constexpr std::uint64_t entry_bytes = 64;     // a place in a queue, or with a consumer
+constexpr std::uint64_t queue_bytes = 2'048;  // a queue, its arguments and bindings, about
+constexpr Milliseconds shed_after = 10'000;   // of an alarm
+constexpr std::size_t fetched_max = 64;
+constexpr std::size_t fetched_max_when_exhausted = 4;
+
+}  // namespace
+
 Vhost::Vhost(const Config& settings, Journal& log, Waker& wake, Time now, WallTime wall)
     : config(settings), journal(log), waker(wake), router(*this) {
     set_clock(now, wall);
@@ -76,6 +86,7 @@ Exchange& Vhost::add_exchange(ExchangeSpec spec) {
 }
 
 void Vhost::delete_exchange(Exchange& exchange) {
+    exchange.deleted = true;
     const std::vector<Binding*> incoming = std::exchange(exchange.incoming, {});
     for (Binding* binding : incoming) remove_binding(*binding);
     while (exchange.has_bindings()) remove_binding(*exchange.bindings().begin()->second);
@@ -104,9 +115,11 @@ Queue& Vhost::add_queue(QueueSpec spec, QueueArguments arguments) {
 }
 
 Queue& Vhost::insert_queue(QueueSpec spec, QueueArguments arguments, QueueId id) {
+    Conversation* owner = spec.owner;
     auto& slot = queues_[spec.name];
     slot = std::make_unique<Queue>(*this, std::move(spec), std::move(arguments), id);
     if (slot->stored()) by_id_[static_cast<std::uint32_t>(id)] = slot.get();
+    if (owner) owner->exclusive_queues.insert(slot.get());
     const auto policy = std::ranges::find(config.queues, slot->name(), &QueuePolicy::name);
     slot->set_policy(policy == config.queues.end() ? nullptr : &*policy);
     router.topology_changed();
@@ -115,6 +128,7 @@ Queue& Vhost::insert_queue(QueueSpec spec, QueueArguments arguments, QueueId id)
 
 void Vhost::delete_queue(Queue& queue) {
     queue.deleted = true;
+    if (Conversation* owner = queue.spec().owner) owner->exclusive_queues.erase(&queue);
     const std::vector<Binding*> incoming = std::exchange(queue.incoming, {});
     for (Binding* binding : incoming) remove_binding(*binding);
     const std::vector<Consumer*> consumers = queue.consumers();
@@ -129,6 +143,8 @@ void Vhost::delete_queue(Queue& queue) {
     deleted_.push_back(std::move(found->second));
     queues_.erase(found);
     router.topology_changed();
+    // The manifest says it is there: whoever deletes it empties it.
+    if (is_promised(queue.name())) declare_policy_queue(queue.name());
 }
 
 Binding& Vhost::bind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
@@ -159,12 +175,10 @@ void Vhost::unbind(Exchange& source, Queue* queue, Exchange* exchange, std::stri
                    amqp::Table arguments) {
     const std::string identity = topology::binding_identity(
         queue != nullptr, queue ? queue->name() : exchange->name(), key, arguments);
-    if (Binding* binding = source.find(identity)) {
-        remove_binding(*binding);
-        if (source.spec().auto_delete && !source.has_bindings()) delete_exchange(source);
-    }
+    if (Binding* binding = source.find(identity)) remove_binding(*binding);
 }
 
+// An auto_delete exchange goes with the last binding that leads away from it, however that went.
 void Vhost::remove_binding(Binding& binding) {
     Exchange& source = *binding.source;
     Queue* queue = binding.queue;
@@ -177,6 +191,7 @@ void Vhost::remove_binding(Binding& binding) {
     std::erase(queue ? queue->incoming : exchange->incoming, &binding);
     source.remove(identity);
     router.topology_changed();
+    if (source.spec().auto_delete && !source.has_bindings() && !source.deleted) delete_exchange(source);
 }
 
 bool Vhost::enqueue(const Publication& publication, std::span<Queue* const> queues) {
@@ -199,6 +214,7 @@ bool Vhost::enqueue(const Publication& publication, std::span<Queue* const> queu
             ++placement.first.ordinal;
         }
         hold(entry, message);
+        ++entries_;
         queue->push(std::move(entry), publication.expiration);
     }
     return placement.first.stored();
@@ -206,23 +222,77 @@ bool Vhost::enqueue(const Publication& publication, std::span<Queue* const> queu
 
 // Content stays in memory while there is room. What is in the log can be read back; what is not must stay.
 void Vhost::hold(Entry& entry, MessagePtr message) {
-    const std::uint64_t bytes = message->bytes();
-    if (entry.id.stored() && content_bytes + bytes > config.memory_bytes_for_content) return;
-    content_bytes += bytes;
+    if (entry.id.stored() && MessagePtr::bytes_in_memory() > config.memory_bytes_for_content) return;
     entry.message = std::move(message);
 }
 
+// A large message that is read back for one is kept while it is being sent, for others it goes to as well.
 Result<MessagePtr> Vhost::content(const Entry& entry) {
     if (entry.message) return entry.message;
-    return journal.read(entry.id, entry.offset);
+    const bool large = entry.size >= Output::large_body_bytes;
+    if (large) {
+        for (const Fetched& known : fetched_) {
+            if (known.id.segment == entry.id.segment && known.offset == entry.offset) return known.message;
+        }
+    }
+    Result<MessagePtr> message = journal.read(entry.id, entry.offset);
+    if (large && message && prune_fetched() < fetched_max) {
+        fetched_.push_back({entry.id, entry.offset, *message});
+    }
+    return message;
+}
+
+std::size_t Vhost::prune_fetched() {
+    std::erase_if(fetched_, [](const Fetched& known) { return known.message.is_only_reference(); });
+    return fetched_.size();
+}
+
+bool Vhost::may_fetch_large() {
+    return !memory_exhausted() || prune_fetched() < fetched_max_when_exhausted;
 }
 
 void Vhost::settle(Entry& entry) {
     if (entry.id.stored()) journal.settle(entry.id, entry.size);
-    if (entry.message) {
-        content_bytes -= entry.message->bytes();
-        entry.message = {};
+    entry.message = {};
+    --entries_;
+}
+
+std::uint64_t Vhost::memory_used() const {
+    return memory.used() + MessagePtr::bytes_in_memory() + entries_ * entry_bytes +
+           queues_.size() * queue_bytes;
+}
+
+// Called after whatever may have changed it: cheap while nothing changes.
+void Vhost::check_memory() {
+    const std::uint64_t used = memory_used(), limit = memory.limit();
+    if (memory_alarm_ ? used < limit - limit / 4 : used > limit) {
+        memory_alarm_ = !memory_alarm_;
+        shed_at_ = memory_alarm_ ? now_ + shed_after : never;
+        update_alarm();
     }
+    if (!someone_starves || !may_fetch_large()) return;
+    someone_starves = false;
+    for (auto& [name, queue] : queues_) queue->on_credit();
+    for (Conversation* connection : connections) connection->on_memory_relieved();
+    run();
+}
+
+// Messages of which a part has come hold memory that nobody can free by consuming, while their publishers are
+// held back by the alarm. Where it is they that keep the alarm up, the largest holders lose their
+// connections.
+void Vhost::shed_unfinished() {
+    shed_at_ = now_ + shed_after;
+    const std::uint64_t enough = memory.limit() - memory.limit() / 4;
+    std::vector<Conversation*> holders(connections.begin(), connections.end());
+    std::uint64_t unfinished = 0;
+    for (const Conversation* connection : holders) unfinished += connection->partial_bytes;
+    if (unfinished == 0 || memory_used() - std::min(unfinished, memory_used()) >= enough) return;
+    std::ranges::sort(holders, std::greater(), &Conversation::partial_bytes);
+    for (Conversation* connection : holders) {
+        if (memory_used() < enough || connection->partial_bytes == 0) break;
+        connection->shed();
+    }
+    check_memory();
 }
 
 void Vhost::schedule(Queue& queue) {
@@ -239,6 +309,7 @@ void Vhost::run() {
         if (!queue.deleted) queue.run();
     }
     scheduled_.clear();
+    if (!fetched_.empty()) prune_fetched();
     if (!deleted_.empty()) bury();
 }
 
@@ -256,8 +327,8 @@ void Vhost::set_due(Queue& queue, Milliseconds due) {
 }
 
 Time Vhost::next_deadline() const {
-    if (timers_.empty()) return Time::max();
-    return Time(milliseconds(timers_.begin()->first));
+    const Milliseconds next = std::min(shed_at_, timers_.empty() ? never : timers_.begin()->first);
+    return next == never ? Time::max() : Time(milliseconds(next));
 }
 
 void Vhost::on_time() {
@@ -267,11 +338,18 @@ void Vhost::on_time() {
         queue.due = never;
         queue.on_due();
     }
+    if (shed_at_ <= now_) shed_unfinished();
     run();
+    check_memory();
 }
 
 void Vhost::set_alarm(std::string_view reason) {
-    alarm_ = reason;
+    disk_alarm_ = reason;
+    update_alarm();
+}
+
+void Vhost::update_alarm() {
+    alarm_ = !disk_alarm_.empty() ? disk_alarm_ : memory_alarm_ ? "the broker is low on memory" : "";
     for (Conversation* connection : connections) connection->on_alarm();
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/time.h"
 #include "broker/core/broker.h"
 #include "broker/core/config.h"
@@ -72,7 +73,16 @@ class Vhost {
     bool enqueue(const Publication& publication, std::span<Queue* const> queues);
     Result<MessagePtr> content(const Entry& entry);  // as Journal::read()
     void settle(Entry& entry);                       // that delivery is over
-    std::uint64_t content_bytes = 0;
+
+    // Memory. Messages and their places in queues are counted here; connections add what they hold besides.
+    // Beyond the limit an alarm holds publishers back; well beyond it nothing more is begun that needs any.
+    Budget memory{UINT64_MAX / 2};
+    std::uint64_t memory_used() const;
+    bool memory_alarm() const { return memory_alarm_; }
+    bool memory_exhausted() const { return memory_used() > memory.limit() + memory.limit() / 4; }
+    bool may_fetch_large();        // content that is not in memory, in spite of the above
+    bool someone_starves = false;  // for want of that
+    void check_memory();
 
     // Turns and timers.
     void schedule(Queue& queue);
@@ -84,10 +94,12 @@ class Vhost {
     // Start and configuration.
     void on_topology(std::string_view key, std::string_view value);
     void on_topology_complete();
+    void keep_promised_queues();
     bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message,
                      const History& history);
-    void apply(const Config& config);
+    Result<> apply(const Config& config);
     void declare_policy_queue(const std::string& name);  // durable, without arguments; no-op when it is there
+    bool is_promised(std::string_view queue) const;      // by the configuration: it is there, and durable
 
     void set_alarm(std::string_view reason);
     const std::string& alarm() const { return alarm_; }
@@ -99,6 +111,7 @@ class Vhost {
     Counters counters;
     LogPosition durable = 0;  // the log is durable at least up to here
     std::set<Conversation*> connections;
+    std::size_t refusals = 0;          // of log-ins, not told yet
     NameMap<Channel*> reply_channels;  // direct reply-to, by token
     std::uint64_t names_given = 0;     // makes generated names unlike each other
     std::string unique_name(std::string_view prefix);
@@ -112,6 +125,9 @@ class Vhost {
     void recover_binding(const topology::BindingRecord& record);
     QueueId next_queue_id();
     void hold(Entry& entry, MessagePtr message);
+    void update_alarm();
+    void shed_unfinished();
+    std::size_t prune_fetched();
     void bury();
 
     Milliseconds now_ = 0;
@@ -125,7 +141,18 @@ class Vhost {
     std::vector<topology::BindingRecord> recovered_bindings_;
     std::vector<QueueId> stored_in_;  // scratch of enqueue()
     std::uint32_t next_id_ = 1, reserved_id_ = 1;
-    std::string alarm_;
+    std::string alarm_, disk_alarm_;
+    bool memory_alarm_ = false;
+    Milliseconds shed_at_ = never;
+    std::uint64_t entries_ = 0;  // places of messages in queues and with consumers
+
+    // Large contents read back from the log that are on their way to somebody: found again for the next one.
+    struct Fetched {
+        DeliveryId id;
+        std::uint32_t offset = 0;
+        MessagePtr message;
+    };
+    std::vector<Fetched> fetched_;
     std::uint64_t salt_ = 0;
 };
 

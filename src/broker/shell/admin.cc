@@ -20,7 +20,7 @@ Admin::Task Admin::put_config(rpc::Request request) {
     if (!json) co_return rpc::error(json.error());
     Result<Config> config = config_from_json(*json);
     if (!config) co_return rpc::error(config.error());
-    server_.apply(*config);
+    if (Result<> applied = server_.apply(*config); !applied) co_return rpc::error(applied.error());
     co_return rpc::json({{"revision", config->revision}});
 }
 
@@ -52,7 +52,11 @@ Admin::Task Admin::get_status(rpc::Request) {
                 {"log_bytes", log.log_bytes},
                 {"live_bytes", log.live_bytes},
                 {"disk_free_bytes", log.disk_free_bytes},
-                {"held_back", server_.log().held_back()},
+                {"held_back", !server_.broker().alarm().empty()},
+                {"reason", server_.broker().alarm()},
+                {"memory", server_.broker().memory_used()},
+                {"memory_max", server_.broker().config().memory_bytes},
+                {"connections_max", server_.connections_max()},
                 {"read_failure", log.read_failure}};
     if (log.shortage) {
         status["held_back_cause"] = log.shortage->cause;
@@ -84,6 +88,13 @@ std::string metrics_text(Server& server) {
         counters.dead_lettered);
     add("expired_total", "counter", "Messages whose time to live ran out.", counters.expired);
     add("connections", "gauge", "Client connections open.", server.connections());
+    add("connections_max", "gauge", "Client connections there may be.", server.connections_max());
+    add("connections_refused_total", "counter", "Connections refused beyond that.",
+        server.connections_refused());
+    add("memory_bytes", "gauge", "Bytes held for clients: messages, places in queues, output, connections.",
+        server.broker().memory_used());
+    add("memory_max_bytes", "gauge", "Bytes beyond which publishers are held back.",
+        server.broker().config().memory_bytes);
     add("content_bytes", "gauge", "Bytes of message bodies held in memory.", server.broker().content_bytes());
     const Log::Stats log = server.log().stats();
     add("log_segments", "gauge", "Files of the log.", log.segments);
@@ -98,7 +109,9 @@ std::string metrics_text(Server& server) {
     add("log_sealed_bytes", "gauge", "Bytes of all finished segments.", log.log_bytes);
     add("log_live_bytes", "gauge", "Bytes of these that are still needed, about.", log.live_bytes);
     add("disk_free_bytes", "gauge", "Bytes free on the file system of the log.", log.disk_free_bytes);
-    add("publishers_held_back", "gauge", "Whether publishers wait for the log: 1 when they do.",
+    add("publishers_held_back", "gauge", "Whether publishers wait, for the disk or for memory: 1 when they do.",
+        server.broker().alarm().empty() ? 0 : 1);
+    add("disk_full", "gauge", "Whether the log has no room: 1 when it has none.",
         server.log().held_back() ? 1 : 0);
 
     const std::vector<QueueStats> queues = server.broker().queue_stats();

@@ -1,11 +1,13 @@
 // HTTP + JSON on `run/broker.sock`, for control and for `curl --unix-socket`:
 //
-//   PUT  /config              a whole broker.json           → {"revision"}
+//   PUT  /config              a whole broker.json           → {"revision"}, or a conflict that names
+//                             the queues in the way of the manifest's; the rest is in force
 //   GET  /queues              → [{"name","ready","unacked","consumers","bytes","durable"}…]
 //   POST /queues/NAME/purge   → {"purged"}
-//   GET  /status              → {"revision","connections","queues","segments","log_bytes","live_bytes",
-//                               "disk_free_bytes","held_back","read_failure"}; while publishers are held back
-//                               also "held_back_cause" and "held_back_since" (seconds since 1970).
+//   GET  /status              → {"revision","connections","connections_max","queues","segments","memory",
+//                                "memory_max","log_bytes","live_bytes","disk_free_bytes","held_back","reason",
+//                                "read_failure"}; held_back: publishers wait, for this reason; while it is the disk
+//                                also "held_back_cause" and "held_back_since" (seconds since 1970).
 //                               read_failure: why messages cannot be read back just now, else empty
 //   GET  /metrics             → Prometheus text
 #pragma once

@@ -1,5 +1,6 @@
 #include "broker/shell/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -11,6 +12,9 @@
 namespace havn::broker {
 
 static constexpr int sends_per_turn = 16;  // then others have their turn
+static constexpr Duration linger_for_client = seconds(1);
+static constexpr Duration linger_after_end = seconds(2);
+static constexpr std::uint64_t discarded_bytes_max = 64u << 20;
 
 Connection::Connection(Server& server, io::StreamSocket socket, Session::Peer peer, Time now)
     : server_(server), socket_(std::move(socket)), session_(server.broker(), std::move(peer), now) {
@@ -19,13 +23,13 @@ Connection::Connection(Server& server, io::StreamSocket socket, Session::Peer pe
 }
 
 bool Connection::may_read() const {
-    return !hung_up_ && !dropped_ && !session_.closed() && !session_.paused() &&
-           unsent_.size() - sent_ < unsent_bytes_max;
+    if (hung_up_ || dropped_) return false;
+    return lingering_ || (!session_.closed() && !session_.paused());
 }
 
 void Connection::read_when_readable() {
     if (reading_ || !may_read()) return;
-    if (server_.reading_is_held()) return server_.resume_later(*this);
+    if (!lingering_ && server_.reading_is_held()) return server_.resume_later(*this);
     reading_ = true;
     socket_.async_wait(io::StreamSocket::wait_read,
                        [self = shared_from_this()](io::ErrorCode error) { self->on_readable(error); });
@@ -34,9 +38,10 @@ void Connection::read_when_readable() {
 void Connection::on_readable(io::ErrorCode error) {
     reading_ = false;
     if (error || dropped_) return;
+    if (lingering_) return discard_input();
     const std::span<char> buffer = server_.read_buffer();
     const std::size_t kept = unread_.size();
-    if (!may_read() || kept + Server::read_bytes > buffer.size()) return server_.resume_later(*this);
+    if (!may_read() || kept + Server::read_bytes > buffer.size()) return server_.touch(*this);
     if (kept > 0) std::memcpy(buffer.data(), unread_.data(), kept);
     const ssize_t size =
         ::recv(socket_.native_handle(), buffer.data() + kept, Server::read_bytes, MSG_DONTWAIT);
@@ -46,13 +51,27 @@ void Connection::on_readable(io::ErrorCode error) {
         hung_up_ = true;
     }
     server_.touch(*this);
-    if (session_.paused()) server_.resume_later(*this);
     read_when_readable();
+}
+
+void Connection::discard_input() {
+    const std::span<char> buffer = server_.read_buffer();
+    const ssize_t size = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (size > 0) discarded_ += static_cast<std::uint64_t>(size);
+    const bool ended = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+    if (ended || discarded_ > discarded_bytes_max) return hang_up();
+    read_when_readable();
+}
+
+void Connection::hang_up() {
+    hung_up_ = true;
+    server_.touch(*this);
 }
 
 void Connection::feed(std::string_view bytes, Time now) {
     const std::size_t eaten = session_.on_bytes(bytes, now);
     bytes.remove_prefix(eaten);
+    was_held_back_ = session_.held_back();
     if (bytes.empty()) {
         std::string().swap(unread_);
     } else {
@@ -60,15 +79,21 @@ void Connection::feed(std::string_view bytes, Time now) {
     }
 }
 
+bool Connection::peer_has_gone() const {
+    pollfd probe{const_cast<io::StreamSocket&>(socket_).native_handle(), POLLRDHUP, 0};
+    return ::poll(&probe, 1, 0) == 1 && (probe.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 void Connection::resume(Time now) {
-    if (dropped_) return;
-    if (session_.paused() && !session_.closed()) return server_.resume_later(*this);
+    if (dropped_ || (!lingering_ && session_.paused())) return;  // the waker tells when that is over
+    // Whoever was held back and has gone since has given up: what it sent meanwhile is not done in its name.
+    if (was_held_back_ && peer_has_gone()) return hang_up();
+    was_held_back_ = false;
     if (!unread_.empty() && !session_.closed()) {
         const std::string again = std::move(unread_);
         unread_.clear();
         feed(again, now);
         server_.touch(*this);
-        if (session_.paused()) return server_.resume_later(*this);
     }
     read_when_readable();
 }
@@ -79,6 +104,7 @@ bool Connection::send_some() {
                                     MSG_NOSIGNAL | MSG_DONTWAIT);
         if (size >= 0) {
             sent_ += static_cast<std::size_t>(size);
+            sent_ever_ += static_cast<std::uint64_t>(size);
         } else if (errno == EAGAIN) {
             return false;
         } else if (errno != EINTR) {
@@ -90,8 +116,8 @@ bool Connection::send_some() {
 }
 
 void Connection::send(Time now) {
-    if (dropped_ || writing_) return;
-    for (int turn = 0; turn < sends_per_turn && !hung_up_; ++turn) {
+    if (dropped_) return;
+    for (int turn = 0; turn < sends_per_turn && !hung_up_ && !writing_; ++turn) {
         if (sent_ == unsent_.size()) {
             unsent_.clear();
             sent_ = 0;
@@ -105,25 +131,64 @@ void Connection::send(Time now) {
         session_.on_writable();
     }
     if (hung_up_) return drop(now);
+    if (!all_sent()) session_.on_writable(unsent_.size() - sent_);
     if (sent_ < unsent_.size()) {
+        if (writing_) return;
         writing_ = true;
         socket_.async_wait(io::StreamSocket::wait_write,
                            [self = shared_from_this()](io::ErrorCode error) { self->on_writable(error); });
-    } else if (!session_.output().empty()) {
+    } else if (session_.has_output()) {
+        server_.touch(*this);
+    } else if (session_.closed()) {
+        linger(now);
+    }
+    if (!reading_ && may_read()) server_.resume_later(*this);
+}
+
+// Everything was said. A client that closed is to hang up first, as it expects to; others see the end of our
+// side at once. Neither is waited for long.
+void Connection::linger(Time now) {
+    if (lingering_ || server_.stopping()) {
+        hung_up_ = hung_up_ || server_.stopping();
+        return;
+    }
+    lingering_ = true;
+    std::string().swap(unread_);
+    said_end_ = !session_.closed_by_client();
+    session_.end(now);
+    linger_until_ = now + (said_end_ ? linger_after_end : linger_for_client);
+    if (said_end_) ::shutdown(socket_.native_handle(), SHUT_WR);
+}
+
+void Connection::on_tick(Time now) {
+    if (dropped_) return;
+    if (lingering_) {
+        if (now < linger_until_) return;
+        if (said_end_) return hang_up();
+        said_end_ = true;
+        linger_until_ = now + linger_after_end;
+        ::shutdown(socket_.native_handle(), SHUT_WR);
+        return;
+    }
+    if (session_.held_back() && peer_has_gone()) return hang_up();
+    const bool takes_something = sent_ever_ != sent_at_tick_;
+    sent_at_tick_ = sent_ever_;
+    if (!reading_ && (!session_.choked() || takes_something)) session_.excuse_silence(now);
+    if (session_.next_deadline() <= now) {
+        session_.on_time(now);
         server_.touch(*this);
     }
+    if (unsent_.empty()) session_.release_spare();
 }
 
 void Connection::on_writable(io::ErrorCode error) {
     writing_ = false;
     if (error || dropped_) return;
     server_.touch(*this);
-    server_.resume_later(*this);
 }
 
 bool Connection::finished() {
-    return dropped_ || hung_up_ ||
-           (session_.closed() && sent_ == unsent_.size() && session_.output().empty());
+    return dropped_ || hung_up_;
 }
 
 void Connection::drop(Time now) {

@@ -2,6 +2,10 @@
 //
 // The server's loop turn drives it: on_readable feeds the session at once, output leaves when the turn ends,
 // so that all a turn produced goes out with one call. An idle connection owns no buffer.
+//
+// After the session has closed, what the client still sends is read and thrown away until it hangs up, for a
+// few seconds at most: a socket closed with unread input resets the connection, and the client would lose the
+// answer to its connection.close.
 #pragma once
 
 #include <memory>
@@ -16,28 +20,32 @@ class Server;
 
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    // Not read while the peer leaves more than this unread.
-    static constexpr std::size_t unsent_bytes_max = 4u << 20;
-
     Connection(Server& server, io::StreamSocket socket, Session::Peer peer, Time now);
 
     void start() { read_when_readable(); }
-    void send(Time now);    // what the session has, as far as the socket takes it
-    void resume(Time now);  // the session may go on with what it was given: offers it again
-    void drop(Time now);    // ends the session and closes the socket
-    bool finished();        // nothing more to send or to hear
+    void send(Time now);     // what the session has, as far as the socket takes it
+    void resume(Time now);   // the session may go on with what it was given: offers it again
+    void drop(Time now);     // ends the session and closes the socket
+    void on_tick(Time now);  // once a second
+    bool finished();         // nothing more to send or to hear
 
     Session& session() { return session_; }
     bool touched = false;  // on the server's lists; the server's to use
     bool waiting = false;
+    bool resuming = false;
 
   private:
     void read_when_readable();
     void on_readable(io::ErrorCode error);
+    void discard_input();
     void feed(std::string_view bytes, Time now);
     void on_writable(io::ErrorCode error);
     bool send_some();  // false: the socket takes no more for now
     bool may_read() const;
+    bool peer_has_gone() const;
+    void hang_up();
+    bool all_sent() { return sent_ == unsent_.size() && !session_.has_output(); }
+    void linger(Time now);
 
     Server& server_;
     io::StreamSocket socket_;
@@ -45,7 +53,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string unread_;  // what the session has not eaten
     std::string unsent_;
     std::size_t sent_ = 0;  // of unsent_
+    std::uint64_t sent_ever_ = 0, sent_at_tick_ = 0;
+    std::uint64_t discarded_ = 0;
+    Time linger_until_ = Time::max();
     bool reading_ = false, writing_ = false, hung_up_ = false, dropped_ = false;
+    bool lingering_ = false, said_end_ = false;
+    bool was_held_back_ = false;  // by an alarm, since the session last ate
 };
 
 }  // namespace havn::broker

@@ -55,15 +55,18 @@ void Listeners::close() {
 }
 
 io::Task<void> Listeners::accept(AcceptorPtr acceptor, Server* server) {
+    bool complained = false;
     while (acceptor->is_open()) {
         io::asio::generic::stream_protocol::endpoint from;
         auto [error, socket] = co_await acceptor->async_accept(from, io::result);
         if (error == io::asio::error::operation_aborted) break;
         if (error) {  // no descriptors left, most likely: those who wait stay in the kernel's backlog
-            log::warning("accepting a connection: {}", error.message());
+            if (!complained) log::warning("accepting a connection: {}; trying again", error.message());
+            complained = true;
             co_await io::sleep_for(milliseconds(100));
             continue;
         }
+        complained = false;
         const Session::Peer peer = peer_of(from);
         if (from.protocol().family() != AF_UNIX) {
             const int on = 1;

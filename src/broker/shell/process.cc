@@ -7,6 +7,7 @@
 #include "broker/shell/listeners.h"
 #include "broker/shell/server.h"
 #include "io/file.h"
+#include "io/host.h"
 #include "io/link.h"
 #include "io/loop.h"
 
@@ -16,6 +17,7 @@ namespace {
 constexpr const char* config_path = "applied/current/broker.json";
 constexpr const char* queue_path = "queue";
 constexpr const char* admin_path = "run/broker.sock";
+constexpr std::uint64_t descriptors_kept = 192;  // for the log, the gateway and the admin socket
 constexpr Duration stop_patience = seconds(2);
 
 Result<Config> read_config() {
@@ -48,9 +50,13 @@ Result<> run_broker(io::Fd link_socket) {
     Result<std::unique_ptr<Storage>> storage = open_storage(queue_path);
     if (!storage) return std::unexpected(storage.error());
 
+    const std::uint64_t descriptors = io::raise_descriptor_limit();
+
     io::Loop loop;
     io::Link link(loop.executor(), std::move(link_socket));
     Server server(loop, std::move(*storage), *config);
+    server.set_descriptors_for_connections(descriptors > 2 * descriptors_kept ? descriptors - descriptors_kept
+                                                                              : descriptors / 2);
     if (Result<> opened = server.open(); !opened) return opened;
     Listeners listeners(loop, server);
     Admin admin(loop, server);

@@ -1,11 +1,19 @@
 #include "broker/shell/server.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "base/log.h"
 #include "io/clock.h"
+#include "io/host.h"
 
 namespace havn::broker {
+
+static constexpr std::uint64_t memory_bytes_least = 64u << 20;
+static constexpr std::uint64_t worth_giving_back_bytes = 32u << 20;
+static constexpr Duration between_trims = seconds(10);
+static constexpr std::size_t connections_for_the_gateway = 64;  // beyond the limit
 
 static Log::Options log_options(io::Loop& loop, std::function<void()> written) {
     Log::Options options;
@@ -35,19 +43,24 @@ void Server::end_all() {
 
 Result<> Server::open() {
     if (Result<> recovered = log_.recover(broker_); !recovered) return recovered;
-    apply(first_config_);
+    if (Result<> applied = apply(first_config_); !applied) log::warning("{}", applied.error().text());
     tick();
     return {};
 }
 
-void Server::apply(const Config& config) {
-    const std::size_t wanted = read_bytes + config.frame_bytes_max + 8;  // new bytes, after part of a frame
-    if (wanted > read_buffer_bytes_) {
-        read_buffer_ = std::make_unique_for_overwrite<char[]>(wanted);
-        read_buffer_bytes_ = wanted;
+Result<> Server::apply(const Config& config) {
+    const std::size_t buffer = read_bytes + config.frame_bytes_max + 8;  // new bytes, after part of a frame
+    if (buffer > read_buffer_bytes_) {
+        read_buffer_ = std::make_unique_for_overwrite<char[]>(buffer);
+        read_buffer_bytes_ = buffer;
     }
-    broker_.apply(config);
+    Config wanted = config;
+    if (wanted.memory_bytes == 0) wanted.memory_bytes = io::host_memory_bytes() / 4;
+    wanted.memory_bytes = std::max(wanted.memory_bytes, memory_bytes_least);
+    wanted.memory_bytes_for_content = std::min(wanted.memory_bytes_for_content, wanted.memory_bytes / 2);
+    Result<> applied = broker_.apply(wanted);
     end_turn_soon();
+    return applied;
 }
 
 Result<std::uint64_t> Server::purge(std::string_view queue) {
@@ -57,10 +70,30 @@ Result<std::uint64_t> Server::purge(std::string_view queue) {
 }
 
 void Server::add_connection(io::StreamSocket socket, Session::Peer peer) {
-    if (stopping_) return;
+    if (stopping_ || !has_place_for(peer)) return;
     auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(peer), io::now());
     connections_[&connection->session()] = connection;
     connection->start();
+}
+
+// A refused client is told nothing but the end: there is no word for it before a log-in.
+bool Server::has_place_for(const Session::Peer& peer) {
+    const std::size_t apart = peer.address == "unix" ? connections_for_the_gateway : 0;
+    const std::size_t most = connections_max();
+    if (connections_.size() < most + apart) {
+        if (connections_.size() < most - most / 20) said_full_ = false;
+        return true;
+    }
+    ++connections_refused_;
+    if (!said_full_) {
+        log::warning(
+            "{} connections, the most there may be: new ones are refused; [broker] max_connections or the "
+            "limit "
+            "of open files (ulimit -n) is to be raised",
+            connections_.size());
+    }
+    said_full_ = true;
+    return false;
 }
 
 void Server::wake(Session& session) {
@@ -76,8 +109,10 @@ void Server::touch(Connection& connection) {
 }
 
 void Server::resume_later(Connection& connection) {
+    if (connection.resuming) return;
+    connection.resuming = true;
     resumable_.push_back(connection.shared_from_this());
-    if (!reading_is_held() && !connection.session().paused()) end_turn_soon();
+    if (!reading_is_held()) end_turn_soon();
 }
 
 // Behind everything that is ready now: Asio runs what is posted after what the kernel has just reported.
@@ -95,9 +130,13 @@ void Server::end_turn() {
     if (!reading_is_held()) {
         std::vector<ConnectionPtr> again;
         again.swap(resumable_);
-        for (const ConnectionPtr& connection : again) connection->resume(now);
+        for (const ConnectionPtr& connection : again) {
+            connection->resuming = false;
+            connection->resume(now);
+        }
     }
     serve_touched(now);
+    note_alarm();
     log_.flush(waited_for_);
     await_broker_deadline();
     if (stopping_ && connections_.empty()) finish_stop();
@@ -173,6 +212,32 @@ void Server::hold_publishers_back_if_full() {
     end_turn_soon();
 }
 
+// Whoever reads the log sees when publishers were held back, why, and for how long.
+void Server::note_alarm() {
+    const std::string& alarm = broker_.alarm();
+    if (alarm == said_alarm_) return;
+    const Time now = io::now();
+    if (!said_alarm_.empty()) {
+        const auto lasted = std::chrono::duration_cast<seconds>(now - alarm_since_);
+        log::info("over after {} s: {}", lasted.count(), said_alarm_);
+    }
+    alarm_since_ = now;
+    said_alarm_ = alarm;
+    if (alarm.empty()) return;
+    log::warning("{}: publishers are held back until that is over (memory used: {} of {} MiB)", alarm,
+                 broker_.memory_used() >> 20, broker_.config().memory_bytes >> 20);
+}
+
+// A drained backlog leaves its memory with the allocator; the host is to have it.
+void Server::give_memory_back(Time now) {
+    const std::uint64_t used = broker_.memory_used();
+    memory_peak_ = std::max(memory_peak_, used);
+    if (memory_peak_ - used < worth_giving_back_bytes || now - trimmed_at_ < between_trims) return;
+    memory_peak_ = used;
+    trimmed_at_ = now;
+    ::malloc_trim(0);
+}
+
 // The timer is moved forward only; when it fires early it is set again.
 void Server::await_broker_deadline() {
     const Time next = broker_.next_deadline();
@@ -190,12 +255,10 @@ void Server::await_broker_deadline() {
 void Server::tick() {
     const Time now = io::now();
     hold_publishers_back_if_full();
+    note_alarm();
+    give_memory_back(now);
     log_.flush_all();
-    for (const auto& [session, connection] : connections_) {
-        if (connection->session().next_deadline() > now) continue;
-        connection->session().on_time(now);
-        touch(*connection);
-    }
+    for (const auto& [session, connection] : connections_) connection->on_tick(now);
     if (now >= stop_deadline_) return finish_stop();
     tick_.expires_at(std::min(now + seconds(1), stop_deadline_));
     tick_.async_wait([this](io::ErrorCode error) {

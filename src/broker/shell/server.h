@@ -4,6 +4,8 @@
 // flushed once, for all that wait. When the log is durable further, what waited goes out.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,7 +33,7 @@ class Server final : public Waker {
     Result<> open();
 
     void add_connection(io::StreamSocket socket, Session::Peer peer);
-    void apply(const Config& config);
+    Result<> apply(const Config& config);  // Error::conflict as Broker::apply
     Result<std::uint64_t> purge(std::string_view queue);
 
     // Says good-bye to all, waits up to `patience` for their answers, syncs the log; then stopped() holds.
@@ -39,6 +41,14 @@ class Server final : public Waker {
     bool stopped() const { return stopped_; }
     const std::optional<Error>& failure() const { return log_.failure(); }
     std::function<void()> on_stopped;  // also when the log has failed
+
+    // What is beyond it is refused. Connections of this host's own gateway, by Unix socket, have a share
+    // apart.
+    void set_descriptors_for_connections(std::size_t max) { descriptors_max_ = max; }
+    std::size_t connections_max() const {
+        return std::min<std::size_t>(descriptors_max_, broker_.config().connections_max);
+    }
+    std::uint64_t connections_refused() const { return connections_refused_; }
 
     Broker& broker() { return broker_; }
     const Log& log() const { return log_; }
@@ -48,7 +58,10 @@ class Server final : public Waker {
     void wake(Session& session) override;
     void touch(Connection& connection);
     void resume_later(Connection& connection);
-    bool reading_is_held() const { return log_.behind(); }
+    bool reading_is_held() const {
+        return log_.behind() && !held_back_;
+    }  // acks are read on a full disk, too
+    bool stopping() const { return stopping_; }
     std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_bytes_}; }
 
   private:
@@ -62,6 +75,9 @@ class Server final : public Waker {
     void on_log_written();
     void release_waiting();
     void hold_publishers_back_if_full();
+    void note_alarm();
+    void give_memory_back(Time now);
+    bool has_place_for(const Session::Peer& peer);
     void await_broker_deadline();
     void tick();
     void finish_stop();
@@ -76,6 +92,13 @@ class Server final : public Waker {
     std::unique_ptr<char[]> read_buffer_;
     std::size_t read_buffer_bytes_ = 0;
     LogPosition waited_for_ = 0;
+    std::size_t descriptors_max_ = SIZE_MAX;
+    std::uint64_t connections_refused_ = 0;
+    bool said_full_ = false;  // that connections are refused
+    std::string said_alarm_;  // the alarm the log was last told of
+    Time alarm_since_{};
+    std::uint64_t memory_peak_ = 0;  // since memory was last given back
+    Time trimmed_at_{};
     bool turn_ends_soon_ = false, held_back_ = false, stopping_ = false, stopped_ = false;
     Time stop_deadline_ = Time::max();
     io::Timer tick_, deadline_timer_;
