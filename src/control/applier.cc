@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <random>
 
 #include "base/log.h"
 #include "io/clock.h"
@@ -66,10 +67,24 @@ Result<std::map<std::string, std::string>> Applier::choose_listeners(const manif
     return chosen;
 }
 
+// The password of the platform's own broker user: made once, and from then on that of the revision before.
+static std::string broker_password(const std::optional<Revision>& current) {
+    if (current) {
+        for (const broker::User& user : current->compiled.broker.users) {
+            if (user.name == platform_user) return user.password;
+        }
+    }
+    std::random_device random;  // the kernel's
+    std::string password;
+    for (int word = 0; word < 4; ++word) password += fmt::format("{:08x}", random());
+    return password;
+}
+
 Result<Revision> Applier::prepare(Wanted wanted, const std::map<std::string, std::string>& listeners) const {
     Revision revision;
     revision.number = current_ ? current_->number + 1 : 1;
-    Result<Compiled> compiled = compile(wanted.manifest, {revision.number, wanted.directory, listeners});
+    Result<Compiled> compiled =
+        compile(wanted.manifest, {revision.number, wanted.directory, listeners, broker_password(current_)});
     if (!compiled) return std::unexpected(compiled.error());
     revision.compiled = std::move(*compiled);
     revision.manifest = std::move(wanted.manifest);

@@ -27,10 +27,10 @@ static std::string reachable(const std::string& listen) {
     return listen;
 }
 
-static std::string amqp_url(const manifest::Broker& broker) {
+static std::string amqp_url(const manifest::Broker& broker, const std::string& password) {
     if (!broker.url.empty()) return broker.url;
     const std::string address = broker.listen.empty() ? "127.0.0.1:5672" : reachable(broker.listen.front());
-    return "amqp://guest:guest@" + address + "/";
+    return "amqp://" + std::string(platform_user) + ":" + password + "@" + address + "/";
 }
 
 static const std::string& listener_of(const Placement& placement, const std::string& service) {
@@ -44,7 +44,7 @@ static std::map<std::string, std::string> environment_of(const manifest::Program
                                                          const Placement& placement) {
     std::map<std::string, std::string> environment = program.env;
     environment.emplace("HAVN_APP", app_name(manifest, placement.directory));
-    environment.emplace("AMQP_URL", amqp_url(manifest.broker));
+    environment.emplace("AMQP_URL", amqp_url(manifest.broker, placement.broker_password));
     for (const std::string& name : program.depends_on) {
         const auto service = std::ranges::find(manifest.services, name, &manifest::Service::name);
         if (service == manifest.services.end()) continue;  // a worker has no address
@@ -161,6 +161,8 @@ static Result<gateway::Config> compile_gateway(const manifest::Manifest& manifes
     config.broker.confirm_timeout = manifest.gateway.confirm_timeout;
     config.trusted_proxies = manifest.gateway.trusted_proxies;
     config.broker.address = internal_amqp;
+    config.broker.user = platform_user;
+    config.broker.password = placement.broker_password;
     if (!manifest.broker.url.empty()) {
         const Result<manifest::AmqpUrl> url = manifest::parse_amqp_url(manifest.broker.url);
         if (!url) return std::unexpected(url.error());
@@ -175,6 +177,14 @@ static Result<gateway::Config> compile_gateway(const manifest::Manifest& manifes
 static broker::Config compile_broker(const manifest::Manifest& manifest, const Placement& placement) {
     broker::Config config;
     config.revision = placement.revision;
+    config.memory_bytes = manifest.broker.memory;
+    config.connections_max = manifest.broker.max_connections;
+    config.users = {{std::string(platform_user), placement.broker_password, false}};
+    const auto& users = manifest.broker.users;
+    if (!users.contains("guest")) config.users.push_back({"guest", "guest", true});
+    for (const auto& [name, password] : users) {
+        if (name != platform_user) config.users.push_back({name, password, false});
+    }
     for (const manifest::Queue& queue : manifest.queues) {
         config.queues.push_back({.name = queue.name,
                                  .message_ttl = queue.ttl,

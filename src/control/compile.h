@@ -22,10 +22,14 @@
 
 namespace havn::control {
 
+// The user of the embedded broker that $AMQP_URL names. Its password is made by the platform, once.
+inline constexpr std::string_view platform_user = "havn";
+
 struct Placement {
     std::uint64_t revision = 0;
     std::string directory;                                 // absolute: the manifest's folder
     std::map<std::string, std::string> service_listeners;  // of every service: "127.0.0.1:15000"
+    std::string broker_password;  // of the platform's own user of the embedded broker: `platform_user`
 };
 
 struct Compiled {

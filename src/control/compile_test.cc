@@ -42,7 +42,7 @@ queue = "invoices"
 )";
 
 Placement placement() {
-    return {7, "/srv/shop", {{"cart", "127.0.0.1:28001"}, {"store-front", "127.0.0.1:28002"}}};
+    return {7, "/srv/shop", {{"cart", "127.0.0.1:28001"}, {"store-front", "127.0.0.1:28002"}}, "s3cret"};
 }
 
 Compiled compiled(std::string_view text) {
@@ -57,7 +57,7 @@ const supervisor::Program& program(const Compiled& compiled, std::string_view na
 
 TEST(Compile, an_instance_finds_the_broker_and_what_it_depends_on) {
     const Compiled all = compiled(shop);
-    const std::map<std::string, std::string> expected{{"AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/"},
+    const std::map<std::string, std::string> expected{{"AMQP_URL", "amqp://havn:s3cret@127.0.0.1:5672/"},
                                                       {"CART_URL", "http://127.0.0.1:28001"},
                                                       {"DEBUG", "1"},
                                                       {"HAVN_APP", "shop"}};
@@ -101,7 +101,26 @@ TEST(Compile, another_broker_replaces_the_embedded_one) {
 
 TEST(Compile, a_broker_that_listens_everywhere_is_reached_on_loopback) {
     const Compiled all = compiled("[broker]\nlisten = ['0.0.0.0:5673']\n[service.cart]\ncommand = 'x'\n");
-    EXPECT_EQ(program(all, "cart").environment.at("AMQP_URL"), "amqp://guest:guest@127.0.0.1:5673/");
+    EXPECT_EQ(program(all, "cart").environment.at("AMQP_URL"), "amqp://havn:s3cret@127.0.0.1:5673/");
+}
+
+TEST(Compile, the_embedded_broker_has_the_platforms_user_guest_on_loopback_and_those_of_the_manifest) {
+    const Compiled all = compiled(
+        "[broker]\nmemory = '1G'\nmax_connections = 100\n[broker.users]\nreports = "
+        "'pw'\n[service.cart]\ncommand = "
+        "'x'\n");
+    ASSERT_EQ(all.broker.users.size(), 3u);
+    EXPECT_EQ(all.broker.users[0].name, "havn");
+    EXPECT_EQ(all.broker.users[0].password, "s3cret");
+    EXPECT_FALSE(all.broker.users[0].loopback_only);
+    EXPECT_EQ(all.broker.users[1].name, "guest");
+    EXPECT_TRUE(all.broker.users[1].loopback_only);
+    EXPECT_EQ(all.broker.users[2].name, "reports");
+    EXPECT_FALSE(all.broker.users[2].loopback_only);
+    EXPECT_EQ(all.broker.memory_bytes, 1u << 30);
+    EXPECT_EQ(all.broker.connections_max, 100u);
+    EXPECT_EQ(all.gateway.broker.user, "havn");
+    EXPECT_EQ(all.gateway.broker.password, "s3cret");
 }
 
 TEST(Compile, routes_and_upstreams_say_what_the_manifest_says) {

@@ -273,6 +273,11 @@ class Checker {
     }
 
     void check_broker() {
+        if (manifest_.broker.users.contains("havn")) {
+            draft_.error(places_.of(join_path("broker", "users")),
+                         "the user \"havn\" is the platform's own, with a password it makes",
+                         "choose another name");
+        }
         if (manifest_.broker.url.empty()) return;
         for (const auto& queue : manifest_.queues) {
             if (!queue.ttl && queue.max_attempts == 0 && queue.backoff == Backoff{}) continue;

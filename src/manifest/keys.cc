@@ -192,6 +192,20 @@ const Key key_table[] = {
      "Another broker to use instead of the embedded one, such as a RabbitMQ cluster.",
      "\"amqp://shop:secret@10.0.0.5:5672/\"", "", Effect::broker_address, always, "", at<&Broker::url>},
 
+    {"broker", "memory", Type::size, 0, 1'024 * gigabyte, "", any, "",
+     "What messages, connections and answers may take before publishers are held back; 0 is a quarter of the "
+     "host's memory. At least 64M.",
+     "\"1G\"", "", Effect::messages, embedded, "the embedded broker, not with `url`", at<&Broker::memory>},
+    {"broker", "max_connections", Type::integer, 16, 1'000'000, "", any, "",
+     "AMQP connections; fewer where the limit of open files is lower.", "20000", "", Effect::requests,
+     embedded, "the embedded broker, not with `url`", at<&Broker::max_connections>},
+    {"broker", "users", Type::env, 0, 1'000, "", is_name, name_form,
+     "Who may log in from other hosts, and with which password. Besides them there are a user that Havn "
+     "makes "
+     "for $AMQP_URL, and guest, from this host only.",
+     "{ reports = \"a long password\" }", "", Effect::requests, embedded,
+     "the embedded broker, not with `url`", at<&Broker::users>},
+
     // [queue.*]
     {"queue.*", "ttl", Type::duration, 1, 365 * day, "", any, "",
      "How long a message may wait before it is dropped.", "\"24h\"", "", Effect::messages, always, "",

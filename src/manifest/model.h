@@ -43,6 +43,9 @@ struct Gateway {
 struct Broker {
     std::vector<std::string> listen{"127.0.0.1:5672"};  // of the embedded broker; meaningless with a url
     std::string url;                                    // empty = embedded; else amqp_url.h reads it
+    std::uint64_t memory = 0;                           // bytes; 0 = a quarter of the host's
+    std::uint32_t max_connections = 20'000;
+    std::map<std::string, std::string> users;  // who may log in from elsewhere: name and password
     bool operator==(const Broker&) const = default;
 };
 

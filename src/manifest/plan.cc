@@ -161,7 +161,9 @@ std::string effect_of_adding(Target target) {
     if (const auto* gateway = std::get_if<Gateway*>(&target))
         return "listens on " + toml_text((*gateway)->listen);
     const auto& broker = *std::get<Broker*>(target);
-    return broker.url.empty() ? "listens on " + toml_text(broker.listen) : "uses the broker at `url`";
+    if (!broker.url.empty()) return "uses the broker at `url`";
+    const std::string listens = "listens on " + toml_text(broker.listen);
+    return broker.users.contains("guest") ? listens : listens + "; guest may log in from this host only";
 }
 
 std::string effect_of_removing(Target target) {

@@ -55,7 +55,7 @@ TEST(Plan, of_the_first_time_adds_everything) {
               "+ gateway\n"
               "    → listens on [\"0.0.0.0:8080\"]\n"
               "+ broker\n"
-              "    → listens on [\"127.0.0.1:5672\"]\n"
+              "    → listens on [\"127.0.0.1:5672\"]; guest may log in from this host only\n"
               "+ queue.mails\n"
               "    max_attempts = 3\n"
               "    → declares a durable queue\n"
@@ -165,6 +165,13 @@ TEST(Plan, of_a_route_that_becomes_a_queue_shows_only_what_holds_now) {
               "    headers = []\n"
               "    → applies to new requests\n"
               "0 to add, 1 to change, 0 to remove\n");
+}
+
+TEST(Plan, never_shows_the_password_of_a_user_of_the_broker) {
+    const std::string text = plan_of("[queue.mails]\n[broker.users]\na = \"old-secret\"",
+                                     "[queue.mails]\n[broker.users]\na = \"new-secret\"");
+    EXPECT_EQ(text.find("secret"), text.npos) << text;
+    EXPECT_NE(text.find("users"), text.npos) << text;
 }
 
 TEST(Plan, of_another_broker_restarts_whatever_has_its_address) {

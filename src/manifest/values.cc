@@ -177,7 +177,11 @@ std::optional<Problem> read_env(const Key& key, const Node& node, std::map<std::
     if (entries == nullptr || static_cast<std::int64_t>(entries->size()) > key.max) return wrong(key, node);
     std::map<std::string, std::string> variables;
     for (const auto& [name, place, value] : *entries) {
-        if (!is_variable(name))
+        if (key.valid != is_variable && !key.valid(name)) {
+            return Problem{place, fmt::format("{} is no name here", toml_text(name)),
+                           "use " + std::string(key.allowed)};
+        }
+        if (key.valid == is_variable && !is_variable(name))
             return Problem{place, fmt::format("{} is no name of an environment variable", toml_text(name)),
                            "use letters, digits and _, not beginning with a digit"};
         const auto* text = std::get_if<std::string>(&value.value);
