@@ -41,7 +41,10 @@ void Connection::on_readable(io::ErrorCode error) {
     if (lingering_) return discard_input();
     const std::span<char> buffer = server_.read_buffer();
     const std::size_t kept = unread_.size();
-    if (!may_read() || kept + Server::read_bytes > buffer.size()) return server_.touch(*this);
+    if (!may_read() || kept + Server::read_bytes > buffer.size()) {
+        was_held_back_ = was_held_back_ || session_.held_back();
+        return server_.touch(*this);
+    }
     if (kept > 0) std::memcpy(buffer.data(), unread_.data(), kept);
     const ssize_t size =
         ::recv(socket_.native_handle(), buffer.data() + kept, Server::read_bytes, MSG_DONTWAIT);
