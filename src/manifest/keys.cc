@@ -200,9 +200,8 @@ const Key key_table[] = {
      "AMQP connections; fewer where the limit of open files is lower.", "20000", "", Effect::requests,
      embedded, "the embedded broker, not with `url`", at<&Broker::max_connections>},
     {"broker", "users", Type::env, 0, 1'000, "", is_name, name_form,
-     "Who may log in from other hosts, and with which password. Besides them there are a user that Havn "
-     "makes "
-     "for $AMQP_URL, and guest, from this host only.",
+     "Who may log in from other hosts, and with which password. Besides them there are a user that "
+     "Havn makes for $AMQP_URL, and guest, from this host only.",
      "{ reports = \"a long password\" }", "", Effect::requests, embedded,
      "the embedded broker, not with `url`", at<&Broker::users>},
 

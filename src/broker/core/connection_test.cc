@@ -201,6 +201,18 @@ TEST(AHandshake, ThatTakesTooLongIsEnded) {
     EXPECT_TRUE(client.closed());
 }
 
+TEST(ALogIn, ThatComesBeforeItsUserIsKnownIsAcceptedWhenItIs) {
+    World world;
+    Client early(world, {.user = "havn", .password = "made up", .stop_at_tune = true});
+    EXPECT_TRUE(early.silent());
+    Config config;
+    config.users.push_back({"havn", "made up", false});
+    ASSERT_TRUE(world.broker->apply(config));
+    world.now = early.session().next_deadline();
+    early.session().on_time(world.now);
+    early.expect<ConnectionTune>(0);
+}
+
 TEST(UpdateSecret, IsAnswered) {
     World world;
     Client client(world);

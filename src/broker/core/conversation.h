@@ -117,6 +117,7 @@ class Conversation {
     Outcome on_tune_ok(const amqp::ConnectionTuneOk& method);
     Outcome on_open(const amqp::ConnectionOpen& method);
     Outcome on_update_secret(const amqp::ConnectionUpdateSecret& method);
+    void accept_login(std::string_view user);
     void refuse_login(std::string_view mechanism);
     void finish_refusal();
     void forget_refusal() {
@@ -146,6 +147,7 @@ class Conversation {
     Session::Peer peer_;
     Phase phase_ = Phase::protocol_header;
     std::string user_, close_reason_;
+    std::string refused_user_, refused_password_;  // tried once more when the refusal is due
     bool ended_ = false, closed_by_client_ = false;
 
     std::vector<std::unique_ptr<Channel>> channels_;  // by number; [0] unused

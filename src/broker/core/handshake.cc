@@ -143,15 +143,23 @@ Outcome Conversation::on_start_ok(const ConnectionStartOk& method) {
         return refuse(ReplyCode::command_invalid, "unknown authentication mechanism '{}'",
                       std::string_view(method.mechanism));
     }
-    if (!credentials || !log_in(credentials->user, credentials->password)) {
-        refuse_login(method.mechanism);
+    if (credentials && log_in(credentials->user, credentials->password)) {
+        accept_login(credentials->user);
         return {};
     }
-    user_ = credentials->user;
+    if (credentials) {
+        refused_user_ = credentials->user;
+        refused_password_ = credentials->password;
+    }
+    refuse_login(method.mechanism);
+    return {};
+}
+
+void Conversation::accept_login(std::string_view user) {
+    user_ = user;
     phase_ = Phase::tune_ok;
     send(0, ConnectionTune{vhost_.config.channels_max, vhost_.config.frame_bytes_max,
                            static_cast<Short>(vhost_.config.heartbeat_seconds)});
-    return {};
 }
 
 void Conversation::read_capabilities(Table client_properties) {
@@ -188,6 +196,14 @@ void Conversation::refuse_login(std::string_view mechanism) {
 
 void Conversation::finish_refusal() {
     forget_refusal();
+    // A broker that has just been started may be told of its users a moment after its first clients came.
+    const std::string user = std::exchange(refused_user_, {}),
+                      password = std::exchange(refused_password_, {});
+    if (!user.empty() && log_in(user, password)) {
+        close_reason_.clear();
+        deadline_ += handshake_timeout;
+        return accept_login(user);
+    }
     if (!auth_failure_close_) return become_closed({});
     last_heard_ = deadline_;
     fail({ReplyCode::access_refused, close_reason_}, ConnectionStartOk::id);
