@@ -15,7 +15,7 @@ namespace {
 
 class Keeper : public Journal {
   public:
-    Placement append(const Message& message, std::span<const QueueId> queues) override {
+    Placement append(const Message& message, std::span<const QueueId> queues, WallMilliseconds) override {
         const auto first = static_cast<std::uint32_t>(open_.size());
         messages_.push_back({std::string(message.exchange()), std::string(message.routing_key()),
                              std::string(message.properties()), std::string(message.body())});
@@ -23,15 +23,16 @@ class Keeper : public Journal {
         ++position_;
         return {{1, first}, static_cast<std::uint32_t>(messages_.size() - 1)};
     }
-    void settle(DeliveryId delivery) override {
+    void settle(DeliveryId delivery, std::uint32_t) override {
         if (!open_.at(delivery.ordinal)) std::abort();  // twice
         open_[delivery.ordinal] = false;
         ++position_;
     }
+    void note_attempts(DeliveryId, std::uint32_t) override { ++position_; }
     void put(std::string_view, std::string_view) override { ++position_; }
     void erase(std::string_view) override { ++position_; }
     LogPosition position() const override { return position_; }
-    MessagePtr read(DeliveryId, std::uint32_t offset) override {
+    Result<MessagePtr> read(DeliveryId, std::uint32_t offset) override {
         const auto& [exchange, key, properties, body] = messages_.at(offset);
         return MessagePtr::make({exchange, key, properties, body});
     }
@@ -77,6 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Deaf waker;
     Config config;
     config.memory_bytes_for_content = 64;  // most content is read back
+    config.memory_bytes = 64u << 20;
     Time now{std::chrono::hours(1)};
     Broker broker(config, journal, waker, now, WallTime{});
     {
@@ -91,5 +93,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         broker.purge(stats.name).value();
     }
     if (journal.open() != 0 || broker.content_bytes() != 0) std::abort();
+    if (broker.memory_used() > broker.queue_stats().size() * 4'096) std::abort();  // all was given back
     return 0;
 }
