@@ -91,7 +91,7 @@ std::string metrics_text(Server& server) {
     add("connections_max", "gauge", "Client connections there may be.", server.connections_max());
     add("connections_refused_total", "counter", "Connections refused beyond that.",
         server.connections_refused());
-    add("memory_bytes", "gauge", "Bytes held for clients: messages, places in queues, output, connections.",
+    add("memory_bytes", "gauge", "Bytes held: messages, places in queues, output.",
         server.broker().memory_used());
     add("memory_max_bytes", "gauge", "Bytes beyond which publishers are held back.",
         server.broker().config().memory_bytes);
@@ -109,7 +109,7 @@ std::string metrics_text(Server& server) {
     add("log_sealed_bytes", "gauge", "Bytes of all finished segments.", log.log_bytes);
     add("log_live_bytes", "gauge", "Bytes of these that are still needed, about.", log.live_bytes);
     add("disk_free_bytes", "gauge", "Bytes free on the file system of the log.", log.disk_free_bytes);
-    add("publishers_held_back", "gauge", "Whether publishers wait, for the disk or for memory: 1 when they do.",
+    add("publishers_held_back", "gauge", "Whether publishers wait for disk or memory: 1 when so.",
         server.broker().alarm().empty() ? 0 : 1);
     add("disk_full", "gauge", "Whether the log has no room: 1 when it has none.",
         server.log().held_back() ? 1 : 0);
