@@ -176,7 +176,7 @@ def test_a_queue_in_the_way_of_a_promised_one_is_named_and_confirms_nothing(brok
         channel.queue_delete("orders")
         assert ask(broker, "/config", "PUT", promised) == {"revision": 2}
         channel.basic_publish("", "orders", b"kept", keep, mandatory=True)
-        broker.kill(signal.SIGKILL)
+    broker.kill(signal.SIGKILL)
     broker.start()
     with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
         assert connection.channel().basic_get("orders", auto_ack=True)[2] == b"kept"
