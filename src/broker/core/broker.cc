@@ -75,6 +75,13 @@ std::vector<QueueStats> Broker::queue_stats() const {
     return stats;
 }
 
+std::vector<std::string> Broker::parked_queues() const {
+    std::vector<std::string> names;
+    for (const auto& [name, id] : vhost_->parked_queues()) names.push_back(name);
+    std::ranges::sort(names);
+    return names;
+}
+
 Result<std::uint64_t> Broker::purge(std::string_view name) {
     Queue* queue = vhost_->find_queue(name);
     if (!queue) return fail(Error::Kind::not_found, "no queue '" + std::string(name) + "'");

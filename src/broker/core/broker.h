@@ -88,6 +88,7 @@ class Broker final : public RecoverySink {
     std::uint64_t memory_used() const;
 
     std::vector<QueueStats> queue_stats() const;
+    std::vector<std::string> parked_queues() const;  // kept in the log, not understood, not served
     const Counters& counters() const;
     std::uint64_t content_bytes() const;                  // message content held in memory now
     Result<std::uint64_t> purge(std::string_view queue);  // how many messages went; Error::not_found

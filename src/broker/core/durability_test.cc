@@ -384,6 +384,31 @@ TEST(Purge, FromOutsideSettlesEverythingReady) {
     EXPECT_EQ(world.broker->purge("missing").error().kind, Error::Kind::not_found);
 }
 
+TEST(AQueueThatIsNotUnderstood, KeepsItsMessagesForWhoDeclaresItAnew) {
+    World world;
+    {
+        Client client(world);
+        client.declare("q");
+        client.publish("", "q", "kept", persistent());
+    }
+    std::string value = world.journal.topology().at("qq");
+    world.journal.put("qq", value.substr(0, 5) + "no table");
+    world.restart();
+    EXPECT_FALSE(world.has_queue("q"));
+    EXPECT_THAT(world.broker->parked_queues(), ElementsAre("q"));
+    EXPECT_EQ(world.journal.open_deliveries(), 1u);
+    {
+        Client client(world);
+        client.declare("q");
+        client.publish("", "q", "new", persistent());
+    }
+    EXPECT_THAT(world.broker->parked_queues(), IsEmpty());
+    world.restart();
+    Client client(world);
+    EXPECT_THAT(client.drain("q"), ElementsAre("kept", "new"));
+    EXPECT_EQ(world.journal.open_deliveries(), 0u);
+}
+
 TEST(TheTopology, ThatCannotBeReadIsLeftOut) {
     World world;
     world.journal.put("x", "");

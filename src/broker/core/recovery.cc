@@ -15,16 +15,30 @@ void Vhost::on_topology(std::string_view key, std::string_view value) {
             exchanges_[spec->name] = std::make_unique<Exchange>(*spec);
         }
     } else if (key.starts_with('q')) {
-        if (auto record = topology::read_queue(key, value)) recover_queue(std::move(*record));
+        auto record = topology::read_queue(key, value);
+        if (!record || !recover_queue(std::move(*record))) park_queue(key.substr(1), value);
     } else if (key.starts_with('b')) {
         // Pairs come in any order; bindings need both their ends.
         if (auto record = topology::read_binding(key)) recovered_bindings_.push_back(std::move(*record));
     }
 }
 
-void Vhost::recover_queue(topology::QueueRecord record) {
+bool Vhost::recover_queue(topology::QueueRecord record) {
     auto arguments = queue_arguments({record.spec.arguments}, record.spec.name);
     if (arguments) insert_queue(std::move(record.spec), std::move(*arguments), record.id);
+    return arguments.has_value();
+}
+
+// A queue whose record this version does not understand: its messages stay in the log and are not served. One
+// declared anew under its name takes over its id, and with it, at the next start, its messages.
+void Vhost::park_queue(std::string_view name, std::string_view value) {
+    parked_.emplace(name, topology::read_id(value.substr(0, 4)).value_or(0));  // 0: it may be any
+}
+
+bool Vhost::is_parked(QueueId id) const {
+    return std::ranges::any_of(parked_, [&](const auto& parked) {
+        return parked.second == 0 || parked.second == static_cast<std::uint32_t>(id);
+    });
 }
 
 // While nobody is connected, the manifest's word can be put through.
@@ -59,7 +73,7 @@ static Milliseconds age_of(const History& history, WallMilliseconds now) {
 bool Vhost::on_delivery(QueueId id, DeliveryId delivery, std::uint32_t offset, const Message::Parts& parts,
                         const History& history) {
     const auto found = by_id_.find(static_cast<std::uint32_t>(id));
-    if (found == by_id_.end()) return false;
+    if (found == by_id_.end()) return is_parked(id);
     const Milliseconds age = age_of(history, wall_milliseconds());
     Entry entry;
     entry.id = delivery;

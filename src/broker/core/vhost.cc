@@ -104,9 +104,17 @@ QueueId Vhost::next_queue_id() {
     return QueueId{next_id_++};
 }
 
+QueueId Vhost::take_queue_id(const std::string& name) {
+    const auto parked = parked_.find(name);
+    if (parked == parked_.end() || parked->second == 0) return next_queue_id();
+    const QueueId id{parked->second};
+    parked_.erase(parked);
+    return id;
+}
+
 Queue& Vhost::add_queue(QueueSpec spec, QueueArguments arguments) {
     const bool stored = spec.durable && !spec.owner;
-    const QueueId id = stored ? next_queue_id() : QueueId{0};
+    const QueueId id = stored ? take_queue_id(spec.name) : QueueId{0};
     if (stored) journal.put(topology::queue_key(spec.name), topology::queue_value(spec, id));
     Queue& queue = insert_queue(std::move(spec), std::move(arguments), id);
     if (stored) queue.declared_at = journal.position();

@@ -68,6 +68,7 @@ class Vhost {
     void unbind(Exchange& source, Queue* queue, Exchange* exchange, std::string_view key,
                 amqp::Table arguments);
     const NameMap<std::unique_ptr<Queue>>& queues() const { return queues_; }
+    const NameMap<std::uint32_t>& parked_queues() const { return parked_; }
 
     // Messages. enqueue() tells whether the log has it now: a confirm then waits for journal.position().
     bool enqueue(const Publication& publication, std::span<Queue* const> queues);
@@ -121,7 +122,10 @@ class Vhost {
     Binding& insert_binding(Exchange& source, const std::string& identity, Queue* queue, Exchange* exchange,
                             std::string_view key, amqp::Table arguments);
     void remove_binding(Binding& binding);
-    void recover_queue(topology::QueueRecord record);
+    bool recover_queue(topology::QueueRecord record);
+    void park_queue(std::string_view name, std::string_view value);
+    bool is_parked(QueueId id) const;
+    QueueId take_queue_id(const std::string& name);
     void recover_binding(const topology::BindingRecord& record);
     QueueId next_queue_id();
     void hold(Entry& entry, MessagePtr message);
@@ -139,6 +143,7 @@ class Vhost {
     std::vector<Queue*> scheduled_;
     std::set<std::pair<Milliseconds, Queue*>> timers_;
     std::vector<topology::BindingRecord> recovered_bindings_;
+    NameMap<std::uint32_t> parked_;   // ids of queues that were not understood, by name
     std::vector<QueueId> stored_in_;  // scratch of enqueue()
     std::uint32_t next_id_ = 1, reserved_id_ = 1;
     std::string alarm_, disk_alarm_;

@@ -57,7 +57,8 @@ Admin::Task Admin::get_status(rpc::Request) {
                 {"memory", server_.broker().memory_used()},
                 {"memory_max", server_.broker().config().memory_bytes},
                 {"connections_max", server_.connections_max()},
-                {"read_failure", log.read_failure}};
+                {"read_failure", log.read_failure},
+                {"parked_queues", server_.broker().parked_queues()}};
     if (log.shortage) {
         status["held_back_cause"] = log.shortage->cause;
         status["held_back_since"] =

@@ -43,6 +43,12 @@ void Server::end_all() {
 
 Result<> Server::open() {
     if (Result<> recovered = log_.recover(broker_); !recovered) return recovered;
+    for (const std::string& name : broker_.parked_queues()) {
+        log::error(
+            "queue '{}': this version does not understand how it was declared; its messages are kept and "
+            "not served. Declare it anew and restart the broker, or start the version that wrote it",
+            name);
+    }
     if (Result<> applied = apply(first_config_); !applied) log::warning("{}", applied.error().text());
     tick();
     return {};
