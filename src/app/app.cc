@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "broker/shell/process.h"
 #include "cli/cli.h"
+#include "control/compile.h"
 #include "control/control.h"
 #include "gateway/shell/gateway.h"
 #include "io/host.h"
 #include "io/inherited.h"
 #include "io/link.h"
+#include "manifest/manifest.h"
 #include "supervisor/shell/supervisor.h"
 
 namespace havn::app {
@@ -25,9 +27,23 @@ static int usage_error(std::string_view verb) {
     return 64;
 }
 
+// What a manifest says is to be run, for the supervisor: it asks whose word that is.
+static std::vector<supervisor::Program> read_programs(const std::string& directory,
+                                                      const std::optional<std::string>& toml,
+                                                      const std::optional<std::string>& procfile) {
+    const auto source = [](const char* file, const std::optional<std::string>& text) {
+        return text ? std::optional(manifest::Source{file, *text}) : std::nullopt;
+    };
+    const manifest::Parsed parsed =
+        manifest::parse(source("havn.toml", toml), source("Procfile", procfile));
+    if (!parsed.manifest) return {};
+    return control::written_programs(*parsed.manifest, directory);
+}
+
 // `havn keeper|supervisor --data DIR [--foreground|--clear]`
 static int run_root(std::string_view verb, int argc, char** argv) {
     supervisor::Options options;
+    options.read_programs = read_programs;
     bool clear = false;
     for (int i = 2; i < argc; ++i) {
         const std::string_view argument = argv[i];

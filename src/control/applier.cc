@@ -17,6 +17,10 @@ static constexpr Duration accept_timeout = seconds(30);
 static constexpr int attempts_max =
     5;  // to find loopback ports that are still free when the supervisor opens them
 
+Json origin_of(const Revision& revision) {
+    return {{"directory", revision.directory}, {"file", revision.file}};
+}
+
 Task<Result<>> Applier::resume() {
     Result<std::optional<Revision>> current = applied_.current();
     if (!current) co_return std::unexpected(current.error());
@@ -24,7 +28,8 @@ Task<Result<>> Applier::resume() {
     current_ = std::move(*current);
     parts_.set(current_->compiled);
     // The supervisor may know a later one, accepted but never made current because control died in between.
-    Json arguments{{"desired", supervisor::to_json(current_->compiled.supervisor)}};
+    Json arguments{{"desired", supervisor::to_json(current_->compiled.supervisor)},
+                   {"origin", origin_of(*current_)}};
     Result<> accepted = co_await supervisor_.command("apply", std::move(arguments), accept_timeout);
     co_return accepted;
 }
@@ -117,7 +122,8 @@ static bool lost_a_port(const Error& error, const std::map<std::string, std::str
 
 Task<Result<>> Applier::accept(Revision revision) {
     if (Result<> written = applied_.write(revision); !written) co_return written;
-    Json arguments{{"desired", supervisor::to_json(revision.compiled.supervisor)}};
+    Json arguments{{"desired", supervisor::to_json(revision.compiled.supervisor)},
+                   {"origin", origin_of(revision)}};
     Result<> accepted = co_await supervisor_.command("apply", std::move(arguments), accept_timeout);
     if (!accepted) {
         applied_.discard(revision.number);
@@ -125,7 +131,8 @@ Task<Result<>> Applier::accept(Revision revision) {
     }
     if (Result<> switched = applied_.make_current(revision.number); !switched) {
         if (current_) {  // the supervisor must not run ahead of what a restart would read
-            Json back{{"desired", supervisor::to_json(current_->compiled.supervisor)}};
+            Json back{{"desired", supervisor::to_json(current_->compiled.supervisor)},
+                      {"origin", origin_of(*current_)}};
             [[maybe_unused]] Result<> undone =
                 co_await supervisor_.command("apply", std::move(back), accept_timeout);
         }

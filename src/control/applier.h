@@ -22,6 +22,9 @@ struct Wanted {
     std::string directory;  // absolute
 };
 
+// Where a revision comes from, for the supervisor: it looks there who wrote it.
+Json origin_of(const Revision& revision);
+
 struct Outcome {
     manifest::Plan plan;
     bool changed = false;

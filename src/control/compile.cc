@@ -53,15 +53,19 @@ static std::map<std::string, std::string> environment_of(const manifest::Program
     return environment;
 }
 
-static supervisor::Program compile_program(const manifest::Program& program,
-                                           const manifest::Manifest& manifest, const Placement& placement) {
-    const std::filesystem::path directory = std::filesystem::path(placement.directory) / program.directory;
+static std::string directory_of(const manifest::Program& program, const std::string& manifest_folder) {
+    const std::filesystem::path directory = std::filesystem::path(manifest_folder) / program.directory;
     std::string normal = directory.lexically_normal().string();
     if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+    return normal;
+}
+
+static supervisor::Program compile_program(const manifest::Program& program,
+                                           const manifest::Manifest& manifest, const Placement& placement) {
     return {.name = program.name,
             .instances = program.instances,
             .command = program.command,
-            .directory = std::move(normal),
+            .directory = directory_of(program, placement.directory),
             .user = program.user,
             .environment = environment_of(program, manifest, placement),
             .depends_on = program.depends_on,
@@ -71,7 +75,25 @@ static supervisor::Program compile_program(const manifest::Program& program,
             .startretries = program.startretries,
             .stop_timeout = program.stop_timeout,
             .log_bytes_max = program.log_max_bytes,
-            .log_backups = program.log_backups};
+            .log_backups = program.log_backups,
+            .written_by = {}};
+}
+
+std::vector<supervisor::Program> written_programs(const manifest::Manifest& manifest,
+                                                  const std::string& directory) {
+    std::vector<supervisor::Program> programs;
+    const auto add = [&](const manifest::Program& program, supervisor::Kind kind) {
+        supervisor::Program& written = programs.emplace_back();
+        written.name = program.name;
+        written.kind = kind;
+        written.command = program.command;
+        written.directory = directory_of(program, directory);
+        written.user = program.user;
+        written.environment = program.env;
+    };
+    for (const manifest::Service& service : manifest.services) add(service, supervisor::Kind::service);
+    for (const manifest::Worker& worker : manifest.workers) add(worker, supervisor::Kind::worker);
+    return programs;
 }
 
 static std::vector<supervisor::Listener> compile_listeners(const manifest::Manifest& manifest,

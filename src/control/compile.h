@@ -41,6 +41,11 @@ struct Compiled {
 // Error::invalid when `[broker] url` cannot be used. Every service must be in `service_listeners`.
 Result<Compiled> compile(const manifest::Manifest& manifest, const Placement& placement);
 
+// What the manifest itself says about its programs: name, kind, command, directory, user and `env`, as
+// compile() puts them. By this the supervisor knows what its author wants run (supervisor/core/authority.h).
+std::vector<supervisor::Program> written_programs(const manifest::Manifest& manifest,
+                                                  const std::string& directory);
+
 // The manifest's own name for the application, else the folder's.
 std::string app_name(const manifest::Manifest& manifest, const std::string& directory);
 

@@ -227,7 +227,9 @@ const Key key_table[] = {
      "Where it runs, from the manifest's folder.", "\"backend\"", "", Effect::restart, always, "",
      at<&Program::directory>},
     {"program", "user", Type::text, 0, 0, "", is_user, "the name of a user of this host",
-     "Whom it runs as, when Havn runs as root; else the owner of the folder.", "\"shop\"", "",
+     "Whom it runs as, when Havn runs as root; else the owner of the folder, and in root's folder a user "
+     "of its own. A number will do. Only a file of root's, or of that user's, can say it.",
+     "\"shop\"", "",
      Effect::restart, always, "", at<&Program::user>},
     {"program", "env", Type::env, 0, 1'000, "", is_variable, "names such as LOG_LEVEL",
      "Environment variables it gets besides Havn's own.", "{ LOG_LEVEL = \"info\" }", "", Effect::restart,

@@ -1,8 +1,8 @@
 // The real keeper and supervisor with stand-ins for control, gateway and broker, for
 // tests/e2e/test_supervisor.py.
 //
-// control listens on run/control.sock, which the supervisor made, and takes one JSON object per line: a message for the supervisor
-// (answered with its reply) or {"type":"processes"} (answered with the last table). gateway and broker say
+// control listens on run/control.sock, which the supervisor made, and takes one JSON object per line: a
+// message for the supervisor (answered with its reply) or {"type":"processes"} (answered with the last table). gateway and broker say
 // they are ready, answer what the protocol asks for, and print every message they get.
 #include <cstdio>
 #include <cstring>
@@ -109,9 +109,20 @@ class Part {
     int next_id_ = 0;
 };
 
+// A manifest of the tests: {"programs": […]}.
+std::vector<supervisor::Program> read_programs(const std::string&, const std::optional<std::string>& text,
+                                               const std::optional<std::string>&) {
+    std::vector<supervisor::Program> programs;
+    const Json manifest = Json::parse(text.value_or("{}"));
+    for (const Json& program : manifest.value("programs", Json::array()))
+        programs.push_back(supervisor::program_from_json(program).value());
+    return programs;
+}
+
 int run(int count, char** arguments) {
     const std::string role = count > 1 ? arguments[1] : "";
     supervisor::Options options;
+    options.read_programs = read_programs;
     for (int i = 2; i < count; ++i) {
         if (std::strcmp(arguments[i], "--foreground") == 0) options.foreground = true;
         if (std::strcmp(arguments[i], "--data") == 0 && i + 1 < count) options.data = arguments[++i];

@@ -93,7 +93,12 @@ class Bed:
 
     def apply(self):
         self.desired["revision"] += 1
-        return self.ask({"type": "apply", "desired": self.desired}).get("error")
+        return self.ask({"type": "apply", "desired": self.desired,
+                         "origin": {"directory": str(self.app), "file": "havn.toml"}}).get("error")
+
+    def write_manifest(self):
+        """What the programs are, as a file of root's: then they may run as other users."""
+        (self.app / "havn.toml").write_text(json.dumps({"programs": self.desired["programs"]}))
 
     def program(self, name, command, kind="service", **more):
         self.desired["programs"] = [p for p in self.desired["programs"] if p["name"] != name] + [
@@ -647,7 +652,10 @@ def test_as_root_nothing_but_the_supervisor_runs_as_root(bed):
     os.chown(bed.app, 65534, 65534)
     bed.program("job", "sh -c 'id -u; echo $HOME $USER; sleep 1000'", kind="worker", startsecs_ms=0)
     bed.start()
-    bed.apply()
+    refused = bed.apply()
+    assert refused["kind"] == "denied" and "'job' would run as uid 65534" in refused["message"], refused
+    bed.write_manifest()
+    assert bed.apply() is None
     pids = bed.pids()
     for part in ("control", "gateway", "broker"):
         status = pathlib.Path(f"/proc/{pids[part, 1]}/status").read_text()

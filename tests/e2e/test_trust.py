@@ -1,15 +1,18 @@
 """Who may do what: ARCHITECTURE.md's table, tried from a process of each user."""
 
+import contextlib
 import fcntl
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness import PYTHON, Platform, free_port, wait_for
+from harness import PYTHON, Failed, Platform, free_port, wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be other users")
 NOBODY, STRANGER = 65534, 60601   # the second is nobody's on this host
@@ -176,6 +179,13 @@ def test_whoever_is_nobody_or_the_gateway_applies_nothing(shop, users):
     assert not [row for row in shop.ps() if row["name"] == "evil"]
 
 
+def test_a_manifest_sent_by_hand_makes_nothing_root(shop):
+    text = (shop.folder / "havn.toml").read_text() + '[worker.evil]\nuser = "root"\ncommand = "sleep 1000"\n'
+    answer = json.loads(apply_as(shop, 0, text).stdout)
+    assert answer["error"]["kind"] == "denied" and "'evil' would run as root" in answer["error"]["message"]
+    assert "chown root" in answer["error"]["remedy"]
+
+
 def test_another_user_is_told_whose_it_is(shop):
     for verb in ("ps", "down", "up"):
         told = as_user(STRANGER, shop.binary, verb, cwd=shop.folder)
@@ -209,6 +219,31 @@ def test_roots_folder_runs_nothing_as_root_unless_it_is_written(platform):
     platform.kill("control")
     platform.run("scale", "job=2", check=True)
     assert status_of(platform.pid_of("job", 2), "Uid")[0] == 0
+
+
+@needs_root
+@pytest.mark.parametrize("mode, owner", [(0o644, STRANGER), (0o664, 0), (0o646, 0)])
+def test_root_is_roots_to_write(platform, mode, owner):
+    manifest = platform.manifest(WORKER + 'user = "root"\n')
+    os.chown(manifest, owner, owner)
+    manifest.chmod(mode)
+    refused = platform.run("up", "-d")
+    assert refused.returncode == 1 and "'job' would run as root" in refused.stdout + refused.stderr
+
+
+@needs_root
+def test_a_users_folder_runs_as_that_user_by_that_users_word(platform):
+    os.chown(platform.folder, STRANGER, STRANGER)
+    manifest = platform.manifest(WORKER)
+    os.chown(manifest, STRANGER, STRANGER)
+    platform.up()
+    assert uid_of(platform, "job") == STRANGER
+    platform.manifest(WORKER + 'user = "60602"\n')
+    os.chown(manifest, 60602, 60602)   # whose folder it is not
+    assert platform.run("up", "-d").returncode == 1
+    os.chown(manifest, 0, 0)
+    platform.up()
+    assert uid_of(platform, "job") == 60602   # a number without an entry is a user
 
 
 @needs_root
@@ -314,3 +349,36 @@ def test_init_keeps_what_is_ignored_already(platform):
     (platform.folder / "havn.toml").unlink()
     platform.run("init", check=True)
     assert (platform.folder / ".gitignore").read_text() == "*.pyc\n.havn/\n"
+
+
+# --- whose port it is
+
+@needs_root
+def test_a_port_that_another_user_took_is_not_ready(platform):
+    platform.manifest('''
+        [service.web]
+        command = "sleep 1000"
+        start_timeout = "60s"
+        [route."/"]
+        service = "web"
+    ''')
+    starting = subprocess.Popen([platform.binary, "up", "-d"], cwd=platform.folder, env=platform.environment,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def row():
+        with contextlib.suppress(Failed):
+            return next((row for row in platform.ps() if row["name"] == "web" and row.get("port")), None)
+    port = wait_for(row, what="the port of web")["port"]
+    thief = subprocess.Popen(["setpriv", f"--reuid={STRANGER}", "--clear-groups", PYTHON, "-m", "http.server",
+                              "--bind", "127.0.0.1", str(port)], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, cwd="/")
+    try:
+        wait_for(lambda: f"of uid {STRANGER}" in (row() or {}).get("error", ""), what="the cause")
+        assert row()["state"] == "starting"
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
+    finally:
+        thief.kill()
+        thief.wait()
+        starting.send_signal(signal.SIGTERM)
+        starting.wait(30)

@@ -30,6 +30,7 @@ Json to_json(const Program& program) {
               {"stop_timeout_ms", program.stop_timeout.count()},
               {"log_bytes_max", program.log_bytes_max},
               {"log_backups", program.log_backups}};
+    if (program.written_by) json["written_by"] = *program.written_by;
     if (program.health) {
         json["health"] = {{"path", program.health->path},
                           {"interval_ms", program.health->interval.count()},
@@ -113,6 +114,9 @@ static void read_program(JsonReader& reader, Program& program) {
     reader.number("log_backups", program.log_backups, 0, 1'000);
     reader.texts_by_name("environment", program.environment);
     reader.object("health", [&](JsonReader& item) { read_health(item, program.health.emplace()); });
+    std::uint32_t author = 0;
+    reader.number("written_by", author, 0, std::numeric_limits<std::uint32_t>::max());
+    if (reader.has("written_by")) program.written_by = author;
     reader.refuse_others();
     check_program(program, reader);
 }

@@ -42,6 +42,9 @@ struct Program {
     milliseconds stop_timeout{10'000};  // SIGTERM, then this long, then SIGKILL to the whole tree
     std::uint64_t log_bytes_max = 50u << 20;
     std::uint32_t log_backups = 10;
+    // As root: the uid of whoever wrote the manifest this stands in. The supervisor finds out by itself
+    // (shell/authority.h); what control says here is not believed.
+    std::optional<std::uint32_t> written_by;
     bool operator==(const Program&) const = default;
 };
 

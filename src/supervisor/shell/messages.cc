@@ -85,6 +85,17 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     Result<Desired> desired = desired_from_json(message.value("desired", Json()));
     if (!desired) return std::unexpected(desired.error());
     if (Result<> enough = enough_descriptors(*desired); !enough) return enough;
+    if (::geteuid() == 0) {
+        const Json origin = message.value("origin", Json());
+        note_authors(*desired, accepted_, read_manifest(origin, options_.read_programs));
+        for (const Program& program : desired->programs) {
+            std::optional<uid_t> folder_owner;
+            Result<Account> account = account_of(program, folder_owner);
+            // A missing user or folder is the instance's failure, and shown as such.
+            if (!account && account.error().kind == Error::Kind::denied)
+                return std::unexpected(account.error());
+        }
+    }
     Result<bool> listening = listening_->change_to(*desired);
     if (!listening) return std::unexpected(listening.error());
     say(log::Level::info, fmt::format("configuration {} is accepted: {} programs", desired->revision,
@@ -94,6 +105,7 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
         say(log::Level::error, "the accepted configuration is not written down: " + written.error().message);
     }
     applied_ = true;
+    accepted_ = *desired;
     fleet_.apply(*desired, now());
     if (*listening) {
         send_listeners("gateway");

@@ -1,5 +1,6 @@
 // Performs what the fleet decided: processes, their output, their ends.
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "io/net.h"
 #include "supervisor/core/command.h"
 #include "supervisor/shell/data_folder.h"
+#include "supervisor/shell/port_owner.h"
 #include "supervisor/shell/probe.h"
 #include "supervisor/shell/supervisor_process.h"
 
@@ -87,6 +89,7 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     Result<Spawned> spawned = spawn(*request);
     if (!spawned) return std::unexpected(spawned.error());
     Process& process = processes_[id];
+    process.uid = request->account.uid;
     process.request = std::move(*request);
     process.request.output = process.request.link = -1;
     process.by_shell = unit.role != Role::platform && process.request.arguments.front() == "/bin/sh";
@@ -135,6 +138,19 @@ static std::map<std::string, std::string> base_environment(Role role) {
     return variables;
 }
 
+// The user a program runs as, where it may; as root `folder_owner` is whose folder it runs in.
+Result<Account> SupervisorProcess::account_of(const Program& program,
+                                              std::optional<uid_t>& folder_owner) const {
+    Result<Account> account = account_for(program.user, program.directory, accounts_.app);
+    if (!account || ::geteuid() != 0) return account;
+    struct stat folder{};
+    if (::stat(program.directory.c_str(), &folder) != 0) return fail_errno("folder " + program.directory);
+    folder_owner = folder.st_uid;
+    const Result<> may = may_run(program, {account->uid, folder.st_uid, accounts_.app.uid});
+    if (!may) return std::unexpected(may.error());
+    return account;
+}
+
 Result<SpawnRequest> SupervisorProcess::request_for(const Unit& unit, std::uint16_t port,
                                                     const std::string& cookie) {
     SpawnRequest request;
@@ -154,7 +170,7 @@ Result<SpawnRequest> SupervisorProcess::request_for(const Unit& unit, std::uint1
                 fmt::format("{} {}", accounts_.gateway.gid, accounts_.broker.gid);
         }
     } else {
-        Result<Account> account = account_for(unit.program->user, unit.program->directory, accounts_.app);
+        Result<Account> account = account_of(*unit.program, request.folder_owner);
         if (!account) return std::unexpected(account.error());
         request.account = std::move(*account);
         request.arguments = parse_command(unit.program->command).arguments;
@@ -231,11 +247,22 @@ io::Task<void> SupervisorProcess::run_ping(SupervisorProcess* self, UnitId unit,
     self->perform();
 }
 
+// Before anybody is sent to a port: whether it is this program that answers there, and not another user's.
+ProbeResult SupervisorProcess::check_listener(const Unit& unit, ProbeResult result) {
+    const auto process = processes_.find(unit.id);
+    if (process == processes_.end() || !process->second.uid) return result;  // one that was taken over
+    const std::optional<PortOwner> owner = listener_on(unit.port);
+    if (!owner || owner->uid == *process->second.uid) return result;
+    if (has_socket({unit.pid}, owner->inode)) return result;  // it changed its user
+    return {false, fmt::format("port {} was taken by another process, of uid {}", unit.port, owner->uid)};
+}
+
 io::Task<void> SupervisorProcess::run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                             std::optional<HealthCheck> health) {
-    const ProbeResult result = co_await probe(port, health);
+    ProbeResult result = co_await probe(port, health);
     const Unit* probed = self->fleet_.find(unit);
     if (!probed || probed->pid != pid) co_return;  // it was about an earlier life
+    if (result.healthy && !probed->ready_now) result = self->check_listener(*probed, std::move(result));
     const std::string error = probed->error;
     self->fleet_.probed(unit, result.healthy, result.found, now());
     probed = self->fleet_.find(unit);

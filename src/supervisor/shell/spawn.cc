@@ -117,6 +117,9 @@ bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
         limit.rlim_cur = std::min<rlim_t>(request.files_soft, limit.rlim_max);
         if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) give_up(prepared, Stage::descriptors, errno);
     }
+    struct stat folder{};  // it may have been exchanged since it was looked at
+    if (request.folder_owner && (::stat(".", &folder) != 0 || folder.st_uid != *request.folder_owner))
+        give_up(prepared, Stage::folder, EPERM);
     const Account& account = request.account;
     if (account.change && (::setgroups(account.groups.size(), account.groups.data()) != 0 ||
                            ::setgid(account.gid) != 0 || ::setuid(account.uid) != 0)) {

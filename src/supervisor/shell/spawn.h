@@ -24,6 +24,7 @@ struct SpawnRequest {
     int executable = -1;                   // a descriptor to execute instead
     std::vector<std::string> environment;  // NAME=value
     std::string directory;                 // entered before the user is changed
+    std::optional<uid_t> folder_owner;     // whose it must be
     Account account;
     int output = -1;               // becomes its standard output and error; standard input is /dev/null
     int link = -1;                 // becomes descriptor 3

@@ -17,11 +17,14 @@
 
 #include <string>
 
+#include "supervisor/shell/manifest_file.h"
+
 namespace havn::supervisor {
 
 struct Options {
     std::string data;
     bool foreground = false;
+    ReadPrograms read_programs;  // without it no manifest counts
 };
 
 int run_keeper(const Options& options);

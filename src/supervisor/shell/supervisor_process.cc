@@ -229,6 +229,7 @@ void SupervisorProcess::load_accepted(bool continues) {
         say(log::Level::error, "the accepted configuration cannot be used: " + desired.error().text());
         return fleet_.begin(now());
     }
+    accepted_ = *desired;
     Result<bool> listening = listening_->change_to(*desired);
     if (!listening && continues) {  // what runs is worth more than a listener
         say(log::Level::error, listening.error().text());

@@ -16,6 +16,8 @@
 #include "supervisor/core/fleet.h"
 #include "supervisor/core/saved_state.h"
 #include "supervisor/shell/descriptor_limit.h"
+#include "supervisor/shell/platform_accounts.h"
+#include "supervisor/shell/probe.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/foreground.h"
 #include "supervisor/shell/listening_sockets.h"
@@ -36,6 +38,7 @@ class SupervisorProcess {
   private:
     // One life of one unit.
     struct Process {
+        std::optional<uid_t> uid;  // it was started as; none for one that was taken over
         SpawnRequest request;                    // until its program began; empty for one that was taken over
         std::shared_ptr<io::Descriptor> status;  // until its program began
         std::shared_ptr<io::Descriptor> pidfd;
@@ -97,6 +100,7 @@ class SupervisorProcess {
     static io::Task<void> run_ping(SupervisorProcess* self, UnitId unit, int pid, milliseconds timeout);
     static io::Task<void> run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                     std::optional<HealthCheck> health);
+    ProbeResult check_listener(const Unit& unit, ProbeResult result);
     void on_exit(UnitId unit, int pid);
     static io::Task<void> wait_for_group(SupervisorProcess* self, UnitId unit, int pid);
     void on_life_over(UnitId unit, int pid);
@@ -118,6 +122,7 @@ class SupervisorProcess {
     void on_message(UnitId unit, const Json& message);
     void on_command(io::Link& control, const std::string& type, const Json& message);
     Result<> on_apply(const Json& message);
+    Result<Account> account_of(const Program& program, std::optional<uid_t>& folder_owner) const;
     Result<> on_restart(const Json& message);
     io::Link* link_to(std::string_view part);
     void send_listeners(std::string_view part);
@@ -162,6 +167,7 @@ class SupervisorProcess {
     bool change_pending_ = false;
     Time next_write_{};
     bool applied_ = false;  // a configuration is in force
+    Desired accepted_;      // the last one
     int interrupts_ = 0;
     bool performing_ = false;
     bool finished_ = false;
