@@ -15,6 +15,7 @@ struct Arguments {
     Place place;
     UpOptions up;
     LogsOptions logs;
+    EventsOptions events;
     PsOptions ps;
     bool json = false;
     std::string name, folder, shell;
@@ -31,6 +32,7 @@ class CommandLine {
     void place_options(CLI::App* verb, const char* file_option = "-f,--file");
     const CLI::App* find_verb(const std::string& name) const;
     void json_option(CLI::App* verb);
+    void span_options(CLI::App* verb, LogSpan& span);
     void add_running_verbs();
     void add_showing_verbs();
     void add_other_verbs();
@@ -75,6 +77,16 @@ const CLI::App* CommandLine::find_verb(const std::string& name) const {
 
 void CommandLine::json_option(CLI::App* verb) {
     verb->add_flag("--json", arguments_.json, "Print JSON instead of a table");
+}
+
+void CommandLine::span_options(CLI::App* verb, LogSpan& span) {
+    verb->add_option(
+            "-n,--lines", span.lines,
+            "How many of the last lines of each log. Default: 100; with --since all, up to a million")
+        ->check(CLI::PositiveNumber);
+    verb->add_option("--since", span.since, "From then on: 10m (ago), or 2026-11-21T14:00:00Z");
+    verb->add_option("--until", span.until, "Up to then, written like --since");
+    verb->add_option("--grep", span.grep, "Only lines that match an extended regular expression");
 }
 
 void CommandLine::add_running_verbs() {
@@ -152,12 +164,23 @@ void CommandLine::add_showing_verbs() {
     json_option(logs);
     logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
     logs->add_flag("-f,--follow", arguments_.logs.follow, "Go on with what is printed from now on");
-    logs->add_option("-n,--lines", arguments_.logs.lines, "How many of the last lines of each log")
-        ->default_val(100);
+    span_options(logs, arguments_.logs.span);
     logs->callback([this] {
         arguments_.logs.place = arguments_.place;
         arguments_.logs.json = arguments_.json;
         exit_code_ = cli::logs(arguments_.logs);
+    });
+
+    CLI::App* events = verb("events", "Show what changed its state, when and why.");
+    place_options(events, "--file");
+    json_option(events);
+    events->add_option("name", arguments_.events.name, "NAME or NAME.INSTANCE. Default: everything");
+    events->add_flag("-f,--follow", arguments_.events.follow, "Go on with what happens from now on");
+    span_options(events, arguments_.events.span);
+    events->callback([this] {
+        arguments_.events.place = arguments_.place;
+        arguments_.events.json = arguments_.json;
+        exit_code_ = cli::events(arguments_.events);
     });
 
     CLI::App* queue = verb("queue", "Show the queues: messages ready and unacknowledged, consumers.");
@@ -266,7 +289,6 @@ static std::string meant_by(const std::string& word) {
         {"info", "`havn status` shows versions and addresses, `havn ps` what runs"},
         {"tail", "`havn logs -f` follows what is printed"},
         {"log", "`havn logs` shows what instances printed"},
-        {"events", "`havn logs supervisor` tells what happened"},
         {"queues", "`havn queue` shows the queues"},
     };
     const auto found = others.find(word);

@@ -29,7 +29,7 @@ static std::string bash_script() {
            "'--[a-z][a-z-]*')\" "
            "-- \"$word\"))\n"
            "    else case $verb in\n"
-           "        logs|restart) COMPREPLY=($(compgen -W \"$(" +
+           "        logs|events|restart) COMPREPLY=($(compgen -W \"$(" +
            std::string(list_names) +
            ")\" -- \"$word\")) ;;\n"
            "        scale) COMPREPLY=($(compgen -S = -W \"$(" +
@@ -57,7 +57,7 @@ static std::string zsh_script() {
            "    if (( CURRENT == 2 )); then\n"
            "        _describe verb verbs\n"
            "    else case $words[2] in\n"
-           "        logs|restart) compadd -- ${(f)\"$(" +
+           "        logs|events|restart) compadd -- ${(f)\"$(" +
            list_names +
            ")\"} ;;\n"
            "        scale) compadd -S = -- ${(f)\"$(" +
@@ -80,7 +80,7 @@ static std::string fish_script() {
         text += "complete -c havn -f -n __fish_use_subcommand -a " + std::string(verb.name) + " -d '" +
                 verb.summary + "'\n";
     }
-    for (const char* verb : {"logs", "restart", "scale"}) {
+    for (const char* verb : {"logs", "events", "restart", "scale"}) {
         text +=
             "complete -c havn -f -n '__fish_seen_subcommand_from " + std::string(verb) + "' -a \"(" +
             "havn ps --json 2>/dev/null | string match -rg '^ *\\\"name\\\": \\\"(.*)\\\"' | sort -u)\"\n";

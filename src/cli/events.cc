@@ -58,7 +58,7 @@ void EventPrinter::failed(const Json& event) {
         print("    it printed nothing\n");
     } else {
         print("    the last it printed:\n");
-        for (const control::LogLine& line : lines) print(fmt::format("    | {}\n", line.text));
+        for (const control::LogLine& line : lines) print(fmt::format("    | {}\n", line.entry.text));
     }
     print(fmt::format(
         "    see `havn logs {}`; correct it and type `havn up` again; it is retried meanwhile\n", label));

@@ -13,6 +13,7 @@ const std::vector<VerbName>& verb_names() {
         {"ps", "show what runs, the platform's own parts included"},
         {"status", "show what is applied, where it listens, and which version runs"},
         {"logs", "show what instances printed"},
+        {"events", "show what changed its state, when and why"},
         {"restart", "restart a service, a worker or a part of the platform"},
         {"scale", "change how many instances run"},
         {"queue", "show the queues, or empty one"},

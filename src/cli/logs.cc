@@ -5,6 +5,8 @@
 #include <csignal>
 #include <thread>
 
+#include "base/wall_time.h"
+#include "cli/log_query.h"
 #include "cli/platform.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -28,17 +30,23 @@ static std::string label_of(const control::LogLine& line) {
     return line.instance == 0 ? line.name : fmt::format("{}.{}", line.name, line.instance);
 }
 
+static char mark_of(const LogEntry& entry) {
+    if (entry.stream == "stderr") return '!';
+    return entry.stream == supervisor_stream ? '=' : '|';
+}
+
 static void show(const std::vector<control::LogLine>& lines, const LogsOptions& options, std::size_t width) {
     std::string text;
     for (const control::LogLine& line : lines) {
         if (options.json) {
-            const Json row{{"name", line.name}, {"instance", line.instance}, {"line", line.text}};
-            text += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+            text += to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
             continue;
         }
+        // A line of Havn's own parts carries its time itself.
+        if (!line.entry.stream.empty()) text += paint(Colour::faint, to_rfc3339(line.entry.time)) + " ";
         const std::string label = label_of(line);
         text += paint_name(label) + std::string(label.size() < width ? width - label.size() : 0, ' ') +
-                paint(Colour::faint, " | ") + line.text + "\n";
+                paint(Colour::faint, fmt::format(" {} ", mark_of(line.entry))) + line.entry.text + "\n";
     }
     if (!text.empty()) print(text);
 }
@@ -64,6 +72,8 @@ static Error unknown_log(const std::string& folder, const std::string& name) {
 }
 
 int logs(const LogsOptions& options) {
+    const Result<control::LogQuery> query = query_of(options.span);
+    if (!query) return print_error(query.error());
     const Result<std::string> data = find_data(options.place);
     if (!data) return print_error(data.error());
     const Platform platform(*data);
@@ -72,13 +82,14 @@ int logs(const LogsOptions& options) {
     const bool may_come = options.follow && platform.running();
     if (follower.empty() && !may_come) return print_error(unknown_log(platform.log_folder(), options.name));
     ::signal(SIGPIPE, SIG_DFL);  // `havn logs | head` ends quietly
-    std::vector<control::LogLine> lines = follower.last(options.lines);
+    std::vector<control::LogLine> lines = follower.last(*query);
     std::size_t width = 0;
     do {
         for (const control::LogLine& line : lines) width = std::max(width, label_of(line).size());
         show(lines, options, width);
         if (options.follow) std::this_thread::sleep_for(poll_interval);
         lines = options.follow ? follower.poll() : std::vector<control::LogLine>{};
+        std::erase_if(lines, [&](const control::LogLine& line) { return !query->wants(line.entry); });
     } while (options.follow && (!lines.empty() || platform.running()));
     return Exit::ok;
 }

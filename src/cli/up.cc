@@ -227,7 +227,7 @@ Task<void> Up::follow_logs() {
     logs.last(0);
     while (platform_.running()) {
         for (const control::LogLine& line : logs.poll()) {
-            on_line(fmt::format("{}.{} | {}", line.name, line.instance, line.text));
+            on_line(fmt::format("{}.{} | {}", line.name, line.instance, line.entry.text));
         }
         co_await io::sleep_for(log_interval);
     }

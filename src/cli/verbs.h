@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/log_query.h"
 #include "cli/project.h"
 
 namespace havn::cli {
@@ -46,11 +47,20 @@ int queue_purge(const Place& place, const std::string& name);
 struct LogsOptions {
     Place place;
     std::string name;  // NAME, NAME.INSTANCE, or empty: the whole application
-    std::size_t lines = 100;
+    LogSpan span;
     bool follow = false;
     bool json = false;
 };
 int logs(const LogsOptions& options);
+
+struct EventsOptions {
+    Place place;
+    std::string name;  // NAME, NAME.INSTANCE, or empty: everything
+    LogSpan span;
+    bool follow = false;
+    bool json = false;
+};
+int events(const EventsOptions& options);
 
 int restart(const Place& place, const std::string& name);                    // NAME or NAME.INSTANCE
 int scale(const Place& place, const std::vector<std::string>& assignments);  // NAME=COUNT

@@ -270,7 +270,7 @@ Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progres
 static std::vector<std::string> last_log_lines(const std::string& name, std::uint32_t instance) {
     std::vector<std::string> lines;
     LogFollower logs(log_folder, name, instance);
-    for (LogLine& line : logs.last(failure_lines)) lines.push_back(std::move(line.text));
+    for (LogLine& line : logs.last(failure_lines)) lines.push_back(std::move(line.entry.text));
     return lines;
 }
 
@@ -386,8 +386,7 @@ Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked) {
     std::vector<LogLine> lines = logs.last(asked.lines);
     for (;;) {
         for (LogLine& line : lines) {
-            Json row{{"name", line.name}, {"instance", line.instance}, {"line", std::move(line.text)}};
-            Result<> sent = co_await out->send(std::move(row));
+            Result<> sent = co_await out->send(to_json(line));
             if (!sent) co_return;
         }
         if (!asked.follow || out->gone()) co_return;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "control/log_tail.h"
 
 namespace havn::control {
@@ -13,18 +14,22 @@ namespace havn::control {
 struct LogLine {
     std::string name;
     std::uint32_t instance = 0;
-    std::string text;
+    LogEntry entry;
 };
+
+// {"time","stream","name","instance","line"}; time and stream where the line has one.
+Json to_json(const LogLine& line);
 
 class LogFollower {
   public:
     // As find_logs: an empty name means the application's instances, instance 0 all of them.
     LogFollower(std::string folder, std::string name, std::uint32_t instance);
 
-    // The last `count` lines of each log. Call it first, once.
-    std::vector<LogLine> last(std::size_t count);
+    // The last wanted lines of each log, merged by time. Call it first, once.
+    std::vector<LogLine> last(const LogQuery& query);
+    std::vector<LogLine> last(std::size_t count) { return last(LogQuery{.lines = count}); }
 
-    // What was added since, log by log.
+    // What was added since, merged by time.
     std::vector<LogLine> poll();
 
     bool empty() const { return tails_.empty(); }

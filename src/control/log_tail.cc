@@ -1,6 +1,7 @@
 #include "control/log_tail.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -40,46 +41,114 @@ static std::string read_at(int fd, std::uint64_t position, std::size_t size) {
     return data;
 }
 
-// The last lines of an open file up to `end`, read backwards block by block.
-static std::vector<std::string> last_lines(int fd, std::uint64_t end, std::size_t count) {
-    std::string text;
-    while (end > 0 && static_cast<std::size_t>(std::ranges::count(text, '\n')) <= count) {
-        const std::uint64_t from = end > block_bytes ? end - block_bytes : 0;
-        text.insert(0, read_at(fd, from, static_cast<std::size_t>(end - from)));
-        end = from;
-    }
-    std::vector<std::string> lines;
-    std::size_t begin = 0;
-    for (std::size_t newline; (newline = text.find('\n', begin)) != std::string::npos; begin = newline + 1) {
-        lines.push_back(text.substr(begin, newline - begin));
-    }
-    if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
-    return lines;
+static std::uint64_t size_of(int fd) {
+    struct stat status{};
+    return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-std::vector<std::string> LogTail::last(std::size_t count) {
-    std::vector<std::string> lines;
-    if (file_) {
-        struct stat status{};
-        if (::fstat(file_.get(), &status) != 0) return lines;
-        std::uint64_t end = static_cast<std::uint64_t>(status.st_size);
-        lines = last_lines(file_.get(), end, count);
-        // A line still being written is read again, whole, by poll().
-        const std::string tail = read_at(file_.get(), end > block_bytes ? end - block_bytes : 0,
-                                         static_cast<std::size_t>(std::min<std::uint64_t>(end, block_bytes)));
-        const std::size_t newline = tail.rfind('\n');
-        position_ = newline == std::string::npos ? end - tail.size() : end - (tail.size() - newline - 1);
-    }
-    if (lines.size() < count) {
-        if (Result<io::Fd> older = io::open_regular(path_ + ".1", O_RDONLY | O_NOFOLLOW)) {
-            struct stat status{};
-            if (::fstat(older->get(), &status) != 0) return lines;
-            std::vector<std::string> before =
-                last_lines(older->get(), static_cast<std::uint64_t>(status.st_size), count - lines.size());
-            lines.insert(lines.begin(), before.begin(), before.end());
+bool LogQuery::wants(const LogEntry& entry) const {
+    if (since && entry.time < *since) return false;
+    if (until && entry.time > *until) return false;
+    return !matches || matches(entry.text);
+}
+
+namespace {
+
+// The whole lines of a log and of what was set aside of it, the newest first.
+class ReverseLines {
+  public:
+    // `end`: of the open file, just after its last whole line.
+    ReverseLines(const std::string& path, io::Fd file, std::uint64_t end)
+        : path_(path), file_(std::move(file)), end_(end) {}
+
+    // Nothing when there is no older line. Without its newline; a line that is too long comes in pieces, the
+    // last one first.
+    std::optional<std::string> next() {
+        for (;;) {
+            if (pending_) {
+                const std::size_t newline = text_.rfind('\n');
+                if (newline != std::string::npos) {
+                    std::string line = text_.substr(newline + 1);
+                    text_.resize(newline);
+                    return line;
+                }
+                if (end_ == 0 || text_.size() > LogTail::line_bytes_max) {
+                    pending_ = end_ > 0;
+                    return std::exchange(text_, {});
+                }
+                read_block();
+            } else if (file_ && end_ > 0) {
+                read_block();
+                if (text_.ends_with('\n')) text_.pop_back();  // it ends the last line and begins none
+                pending_ = true;
+            } else if (!open_older()) {
+                return std::nullopt;
+            }
         }
     }
-    return lines;
+
+  private:
+    void read_block() {
+        const std::uint64_t from = end_ > block_bytes ? end_ - block_bytes : 0;
+        const std::string data = read_at(file_.get(), from, static_cast<std::size_t>(end_ - from));
+        end_ = data.empty() ? 0 : from;
+        text_.insert(0, data);
+    }
+
+    bool open_older() {
+        Result<io::Fd> older =
+            io::open_regular(fmt::format("{}.{}", path_, ++set_aside_), O_RDONLY | O_NOFOLLOW);
+        if (!older) return false;
+        file_ = std::move(*older);
+        end_ = size_of(file_.get());
+        return true;
+    }
+
+    std::string path_;
+    io::Fd file_;
+    std::uint64_t end_;  // what lies before it was not read yet
+    unsigned set_aside_ = 0;
+    std::string text_;      // read, and not handed out
+    bool pending_ = false;  // text_ ends with a line that was not handed out, which may be empty
+};
+
+}  // namespace
+
+// Lines are read backwards until there are enough, then put together forwards: pieces of one line may stand
+// apart. A line that is split where it matches is not counted, so one more is read; none is missed.
+std::vector<LogEntry> LogTail::last(const LogQuery& query) {
+    std::uint64_t end = 0;
+    io::Fd copy;
+    if (file_) {
+        end = size_of(file_.get());
+        const std::uint64_t from = end > block_bytes ? end - block_bytes : 0;
+        const std::string tail = read_at(file_.get(), from, static_cast<std::size_t>(end - from));
+        const std::size_t newline = tail.rfind('\n');
+        // A line still being written is read again, whole, by poll().
+        position_ = end = newline == std::string::npos ? from : from + newline + 1;
+        copy = io::Fd(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+    }
+    const std::size_t wanted = std::min(query.lines, LogQuery::lines_max);
+    std::vector<std::string> lines;
+    std::size_t found = 0;
+    ReverseLines older(path_, std::move(copy), end);
+    for (std::optional<std::string> line; found < wanted && (line = older.next());) {
+        LogAssembler alone;
+        std::vector<LogEntry> entries;
+        alone.add(*line, entries);
+        alone.finish(entries);
+        lines.push_back(std::move(*line));
+        const LogEntry& entry = entries.front();
+        if (query.since && entry.time != WallTime{} && entry.time < *query.since) break;
+        if (query.wants(entry)) ++found;
+    }
+    std::vector<LogEntry> entries;
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line) assembler_.add(*line, entries);
+    WallTime time{};
+    for (LogEntry& entry : entries) entry.time = time = entry.time == WallTime{} ? time : entry.time;
+    std::erase_if(entries, [&](const LogEntry& entry) { return !query.wants(entry); });
+    if (entries.size() > wanted) entries.erase(entries.begin(), entries.end() - static_cast<long>(wanted));
+    return entries;
 }
 
 std::vector<std::string> LogTail::read_lines() {
@@ -102,14 +171,16 @@ std::vector<std::string> LogTail::read_lines() {
     return lines;
 }
 
-std::vector<std::string> LogTail::poll() {
+std::vector<LogEntry> LogTail::poll() {
     std::vector<std::string> lines = read_lines();  // of a file set aside meanwhile: what it got before
     if (lines.empty() && reopen()) {
         if (!partial_.empty()) lines.push_back(std::exchange(partial_, {}));
         const std::vector<std::string> more = read_lines();
         lines.insert(lines.end(), more.begin(), more.end());
     }
-    return lines;
+    std::vector<LogEntry> entries;
+    for (const std::string& line : lines) assembler_.add(line, entries);
+    return entries;
 }
 
 // "NAME.INSTANCE.log" or "NAME.log"; nothing for other files and for those set aside.

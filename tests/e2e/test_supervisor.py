@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -58,6 +59,21 @@ def alive(pid):
 
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
+
+
+STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (stdout|stderr|havn) ([FP]) (.*)", re.S)
+
+
+def printed(text):
+    """Takes the stamps off the lines of a log; a line without one stays as it is."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        match = STAMP.fullmatch(line)
+        if not match:
+            lines.append(line)
+        elif match[2] != "havn":
+            lines.append(match[4] if match[3] == "F" else match[4].removesuffix("\n"))
+    return "".join(lines)
 
 
 class Bed:
@@ -131,8 +147,15 @@ class Bed:
         return {key: row["pid"] for key, row in self.ready().items()}
 
     def log(self, name):
+        """What it printed, in the order of the file: stamps and the supervisor's own lines left out."""
         path = self.data / "logs" / f"{name}.log"
-        return path.read_text() if path.exists() else ""
+        return printed(path.read_text()) if path.exists() else ""
+
+    def log_lines(self, name):
+        """[(time, stream, text)] of the whole lines as they stand in the file."""
+        path = self.data / "logs" / f"{name}.log"
+        found = [STAMP.fullmatch(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [(match[1], match[2], match[4]) for match in found]
 
     def close(self):
         if self.keeper:
@@ -707,9 +730,9 @@ def test_many_instances_start_under_a_low_soft_limit_which_programs_get_back(bed
     assert bed.apply() is None
     wait_for(lambda: len([r for r in bed.rows() if r["name"] == "job" and r["state"] == "ready"]) == 101, 30)
     wait_for(lambda: bed.log("job.101") == "64\n")
-    # A log pipe and a pidfd, and the log file; the keeper has the pipe. Some room for what is just going on.
-    wait_for(lambda: descriptors(pids["supervisor", 1]) <= before["supervisor"] + 300 + 10)
-    assert descriptors(pids["keeper", 1]) <= before["keeper"] + 100 + 5
+    # Two log pipes and a pidfd, and the log file; the keeper has the pipes. Some room for what is just going on.
+    wait_for(lambda: descriptors(pids["supervisor", 1]) <= before["supervisor"] + 400 + 10)
+    assert descriptors(pids["keeper", 1]) <= before["keeper"] + 200 + 5
     kill(pids["supervisor", 1])   # all of it is handed over
     wait_for(lambda: bed.row("supervisor").get("restarts") == 1)
     assert len([r for r in bed.ready("job").values() if r["name"] == "job" and r["restarts"] == 0]) == 101
@@ -719,8 +742,8 @@ def test_a_limit_that_is_too_low_refuses_the_configuration_with_the_number(bed):
     bed.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400)))
     bed.program("job", SLEEP, kind="worker", startsecs_ms=0, instances=200)
     error = bed.apply()
-    assert "needs 1073 open files" in error["message"] and "may have 400" in error["message"]
-    assert "1073" in error["remedy"]
+    assert "needs 1324 open files" in error["message"] and "may have 400" in error["message"]
+    assert "1324" in error["remedy"]
     bed.program("job", SLEEP, kind="worker", startsecs_ms=0, instances=5)
     assert bed.apply() is None
     bed.ready("job")
@@ -823,3 +846,34 @@ def refuses(port):
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_a_log_says_when_by_which_stream_and_where_a_life_ended(bed):
+    bed.program("job", "sh -c 'echo out; echo err >&2; printf unfinished; while [ ! -e go ]; do sleep 0.01; done; exit 3'",
+                kind="worker", startsecs_ms=0)
+    bed.start()
+    bed.apply()
+    wait_for(lambda: "unfinished" in bed.log("job.1"))
+    (bed.app / "go").touch()
+    wait_for(lambda: any(text == "ended: exit 3" for _, _, text in bed.log_lines("job.1")))
+    lines = bed.log_lines("job.1")
+    first_life = lines[:next(i for i, line in enumerate(lines) if line[2] == "ended: exit 3") + 1]
+    assert first_life[0][1] == "havn" and first_life[0][2].startswith("started, pid ")
+    assert {("stdout", "out"), ("stderr", "err"), ("stdout", "unfinished")} <= {line[1:] for line in first_life}
+    assert [line[0] for line in lines] == sorted(line[0] for line in lines)
+
+
+def test_events_are_kept(bed):
+    bed.program("job", "sh -c 'while [ ! -e go ]; do sleep 0.01; done; exit 3'", kind="worker", startsecs_ms=0)
+    bed.start()
+    bed.apply()
+    bed.ready("job")
+    (bed.app / "go").touch()
+    path = bed.data / "logs" / "events.log"
+
+    def ended():
+        events = [json.loads(line) for line in path.read_text().splitlines()]
+        return next((event for event in events if event["name"] == "job" and event["from"] == "ready"), None)
+    event = wait_for(ended)
+    assert event["cause"] == "exit 3" and event["instance"] == 1 and event["kind"] == "worker"
+    assert event["pid"] is None and event["state"] in ("backoff", "starting")

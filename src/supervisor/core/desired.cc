@@ -213,7 +213,7 @@ std::uint64_t descriptors_needed(const Desired& desired) {
     std::uint64_t needed = for_the_platform;
     for (const Program& program : desired.programs) {
         const std::uint64_t at_a_time = std::uint64_t{program.instances} + program.instances / 4 + 1;
-        needed += at_a_time * (program.kind == Kind::service ? 4 : 3);
+        needed += at_a_time * (program.kind == Kind::service ? 5 : 4);
     }
     return needed;
 }

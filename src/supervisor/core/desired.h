@@ -64,7 +64,7 @@ struct Desired {
     std::vector<Program> programs;
 };
 
-// How many descriptors the supervisor may come to need for it, at most: of each instance a log pipe, a log
+// How many descriptors the supervisor may come to need for it, at most: of each instance two log pipes, a log
 // file and a pidfd, a socket for its health check, the same for those that are replaced beside it, and some
 // for the listening sockets and the parts.
 std::uint64_t descriptors_needed(const Desired& desired);

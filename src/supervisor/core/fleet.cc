@@ -79,9 +79,18 @@ void Fleet::remove(UnitId id) {
 }
 
 // Every change of a state comes by here: what may follow from it for others is noted for `reconcile`.
+void Fleet::note_transition(const Unit& unit, State from, Moment now) {
+    std::string cause = unit.error;
+    if (cause.empty() && has_process(from) && !has_process(unit.state)) cause = unit.exit.text;
+    transitions_.push_back(
+        {now.wall, unit.name, unit.instance, unit.role, from, unit.state, unit.pid, std::move(cause)});
+    if (transitions_.size() > transitions_max) transitions_.erase(transitions_.begin());
+}
+
 void Fleet::set_state(Unit& unit, State next, Moment now) {
     ++visits_;
     const State before = std::exchange(unit.state, next);
+    if (before != next) note_transition(unit, before, now);
     Group& group = group_of(unit.name);
     touch(group, unit.instance);
     unit.state_since = now.wall;

@@ -83,6 +83,20 @@ class Fleet {
     void adopt(Unit unit, Moment now);
     void continue_endpoints(std::uint64_t version) { endpoints_.version = version; }
 
+    // What changed its state since the last call, in order; for those who ask later what happened. Of what
+    // nobody takes, the last transitions_max are kept.
+    struct Transition {
+        WallTime at;
+        std::string name;
+        std::uint32_t instance;
+        Role role;
+        State from, to;
+        int pid;            // 0 when there is no process any more
+        std::string cause;  // why there is no good life, or how the last one ended; may be empty
+    };
+    static constexpr std::size_t transitions_max = 10'000;
+    std::vector<Transition> take_transitions() { return std::exchange(transitions_, {}); }
+
     std::vector<Effect> take_effects() { return std::exchange(effects_, {}); }
     const std::map<UnitId, Unit>& units() const { return units_; }
     const Unit* find(UnitId id) const;
@@ -138,6 +152,7 @@ class Fleet {
 
     // Lives: fleet.cc
     void set_state(Unit& unit, State next, Moment now);
+    void note_transition(const Unit& unit, State from, Moment now);
     void fire(Unit& unit, Event event, Moment now);
     void perform(Unit& unit, Action action, Moment now);
     void arm(Unit& unit, Moment now);
@@ -199,6 +214,7 @@ class Fleet {
     std::map<std::string, Carried> asked_restarts_;  // by label: what the next unit goes on from
     Endpoints endpoints_;
     std::vector<Effect> effects_;
+    std::vector<Transition> transitions_;
     std::uint64_t visits_ = 0;
     bool stopping_ = false;
     std::size_t next_stop_rank_ = 0;

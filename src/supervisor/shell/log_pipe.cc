@@ -7,6 +7,9 @@
 #include <array>
 #include <cerrno>
 
+#include "base/log_line.h"
+#include "base/wall_time.h"
+#include "io/clock.h"
 #include "io/file.h"
 
 namespace havn::supervisor {
@@ -35,25 +38,51 @@ Result<io::Fd> open_write_end(int pipe) {
 }
 
 struct LogPipe::State {
+    struct Input {
+        io::Descriptor pipe;
+        std::string stream;
+        std::string line;  // for the display, until its end comes
+    };
+
     State(io::Executor executor, std::string label, const std::string& path, io::RotatingFile::Limits limits,
-          int pipe, Foreground* foreground)
+          const std::vector<LogPipe::Input>& from, Foreground* foreground)
         : label(std::move(label)),
           file(path, limits),
-          input(executor, pipe),
           foreground(foreground),
-          piece_max(std::clamp<std::uint64_t>(limits.bytes, 1, 65'536)) {}
+          piece_max(std::clamp<std::uint64_t>(limits.bytes, 1, 65'536)) {
+        for (const LogPipe::Input& input : from) {
+            inputs.push_back(std::make_unique<Input>(io::Descriptor(executor, input.pipe), input.stream, ""));
+        }
+    }
 
     // False when there is nothing to read now.
-    bool read_once() {
+    bool read_once(Input& input) {
         static std::array<char, 65'536> buffer;  // one event loop, one reader at a time
-        const ssize_t size = ::read(input.native_handle(), buffer.data(), buffer.size());
+        const ssize_t size = ::read(input.pipe.native_handle(), buffer.data(), buffer.size());
         if (size <= 0) return size < 0 && errno == EINTR;
         const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
+        if (input.stream.empty()) {
+            keep(data);
+        } else {
+            stamped.clear();
+            append_log_lines(stamped, to_rfc3339(io::wall_now()), input.stream, data);
+            keep(stamped);
+        }
+        if (foreground) show(input, data);
+        return true;
+    }
+
+    void read_all() {
+        for (const auto& input : inputs) {
+            for (int i = 0; i < reads_at_end && read_once(*input); ++i) {
+            }
+        }
+    }
+
+    void keep(std::string_view data) {
         if (Result<> written = write(data); !written && !std::exchange(file_failed, true) && foreground) {
             foreground->line(label, "its log is not written: " + written.error().message);
         }
-        if (foreground) show(data);
-        return true;
     }
 
     // In pieces that end with a line where they can, so that the file keeps its size and no line is cut in
@@ -72,48 +101,58 @@ struct LogPipe::State {
         return {};
     }
 
-    void show(std::string_view data) {
+    void show(Input& input, std::string_view data) {
         while (!data.empty()) {
             const std::size_t end = data.find('\n');
-            line.append(data.substr(0, end));
-            if (end == std::string_view::npos && line.size() < shown_line_max) return;
-            foreground->line(label, line);
-            line.clear();
+            input.line.append(data.substr(0, end));
+            if (end == std::string_view::npos && input.line.size() < shown_line_max) return;
+            foreground->line(label, input.line);
+            input.line.clear();
             data.remove_prefix(end == std::string_view::npos ? data.size() : end + 1);
         }
     }
 
-    static io::Task<void> run(std::shared_ptr<State> self) {
-        while (self->input.is_open()) {
-            auto [error] = co_await self->input.async_wait(io::Descriptor::wait_read, io::result);
+    static io::Task<void> run(std::shared_ptr<State> self, std::size_t which) {
+        Input& input = *self->inputs[which];
+        while (input.pipe.is_open()) {
+            auto [error] = co_await input.pipe.async_wait(io::Descriptor::wait_read, io::result);
             if (error) break;
-            self->read_once();
+            self->read_once(input);
         }
     }
 
     std::string label;
     io::RotatingFile file;
-    io::Descriptor input;
+    std::vector<std::unique_ptr<Input>> inputs;
     Foreground* foreground;
-    std::string line;       // for the display, until its end comes
+    std::string stamped;    // of the present piece
     std::size_t piece_max;  // no more than the file may hold
     bool mid_line = false;
     bool file_failed = false;
 };
 
 LogPipe::LogPipe(io::Executor executor, std::string label, const std::string& path,
-                 io::RotatingFile::Limits limits, int pipe, Foreground* foreground)
-    : state_(std::make_shared<State>(executor, std::move(label), path, limits, pipe, foreground)) {
-    io::asio::co_spawn(executor, State::run(state_), io::asio::detached);
+                 io::RotatingFile::Limits limits, const std::vector<Input>& inputs, Foreground* foreground)
+    : state_(std::make_shared<State>(executor, std::move(label), path, limits, inputs, foreground)) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        io::asio::co_spawn(executor, State::run(state_, i), io::asio::detached);
 }
 
 LogPipe::~LogPipe() {
     if (!state_) return;
-    for (int i = 0; i < reads_at_end && state_->read_once(); ++i) {
+    state_->read_all();
+    for (const auto& input : state_->inputs) {
+        if (state_->foreground && !input->line.empty()) state_->foreground->line(state_->label, input->line);
+        input->pipe.release();  // the number stays its owner's
     }
-    if (state_->foreground && !state_->line.empty()) state_->foreground->line(state_->label, state_->line);
     state_->foreground = nullptr;
-    state_->input.release();  // the number stays its owner's
+}
+
+void LogPipe::mark(std::string_view text) {
+    state_->read_all();
+    std::string line;
+    append_log_lines(line, to_rfc3339(io::wall_now()), supervisor_stream, std::string(text) + "\n");
+    state_->keep(line);
 }
 
 }  // namespace havn::supervisor

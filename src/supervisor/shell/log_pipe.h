@@ -1,15 +1,18 @@
-// What one instance prints, from its pipe into its log file and, line by line, to whoever watches.
+// What one instance prints, from its pipes into its log file and, line by line, to whoever watches.
 //
-// The pipe outlives the instance's processes: one pipe per name and instance, also kept by the keeper, so a
-// process that writes while there is no supervisor neither fails nor loses anything (until the kernel's 1 MiB
-// is full, when it waits). One descriptor holds both ends: it reads, and as a writer it keeps the pipe from
-// ending between two lives. Bytes go to the file as they come, at most 64 KiB per turn of the loop, so that a
-// chatty instance delays the others' restarts and probes by one write; only the display waits for whole
-// lines.
+// The pipes outlive the instance's processes: they belong to a name and an instance and are also kept by the
+// keeper, so a process that writes while there is no supervisor neither fails nor loses anything (until the
+// kernel's 1 MiB is full, when it waits). One descriptor holds both ends of a pipe: it reads, and as a writer
+// it keeps the pipe from ending between two lives. A program has a pipe for each stream and its lines are
+// stamped with time and stream (base/log_line.h); a part of the platform has one and stamps its lines itself.
+// Bytes go to the file as they come, at most 64 KiB per turn of the loop, so that a chatty instance delays
+// the others' restarts and probes by one write; only the display waits for whole lines.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "io/asio.h"
 #include "io/fd.h"
@@ -25,15 +28,21 @@ Result<io::Fd> open_write_end(int pipe);
 
 class LogPipe {
   public:
-    // `pipe` stays its owner's, who keeps it open for as long as this object lives.
+    struct Input {
+        int pipe = -1;       // stays its owner's, who keeps it open for as long as the LogPipe lives
+        std::string stream;  // "stdout", "stderr"; empty: the lines are written as they are
+    };
     LogPipe(io::Executor executor, std::string label, const std::string& path,
-            io::RotatingFile::Limits limits, int pipe, Foreground* foreground);
+            io::RotatingFile::Limits limits, const std::vector<Input>& inputs, Foreground* foreground);
     LogPipe(LogPipe&&) = default;
     ~LogPipe();  // reads what is there
 
+    // Writes what the supervisor says of the instance, behind all that was printed before.
+    void mark(std::string_view text);
+
   private:
     struct State;
-    std::shared_ptr<State> state_;  // shared with the coroutine that reads
+    std::shared_ptr<State> state_;  // shared with the coroutines that read
 };
 
 }  // namespace havn::supervisor

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/wall_time.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/inherited.h"
@@ -24,6 +25,7 @@ namespace havn::supervisor {
 static constexpr milliseconds group_pause{5};
 static constexpr std::size_t unexplained_max = 10'000;
 static const std::string log_prefix = "log|";
+static const std::string errors_prefix = "log-stderr|";
 
 static std::string log_label(const Unit& unit) {
     return unit.role == Role::platform ? unit.name : unit.label();
@@ -41,8 +43,24 @@ void SupervisorProcess::perform() {
         }
     }
     performing_ = false;
+    keep_events();
     if (const Time next = fleet_.wake_at(); next != timer_.expiry()) timer_.expires_at(next);
     if (did_something) changed();
+}
+
+// One line of JSON for each change of state: `havn events`.
+void SupervisorProcess::keep_events() {
+    std::string lines;
+    for (const Fleet::Transition& change : fleet_.take_transitions()) {
+        lines += fmt::format(
+            R"({{"time":"{}","name":"{}","instance":{},"kind":"{}","from":"{}","state":"{}","pid":{},"cause":{}}})"
+            "\n",
+            to_rfc3339(change.at), change.name, change.instance, name(change.role), name(change.from),
+            name(change.to), change.pid == 0 ? "null" : std::to_string(change.pid),
+            Json(change.cause).dump(-1, ' ', false, Json::error_handler_t::replace));
+    }
+    // A full disk must not stop the supervisor.
+    if (!lines.empty()) std::ignore = events_.write(lines);
 }
 
 void SupervisorProcess::perform_one(const Spawn& effect) {
@@ -64,14 +82,16 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     const std::string cookie = fmt::format("{}.{:016x}", run_, ports_.next());
     Result<SpawnRequest> request = request_for(unit, port, cookie);
     if (!request) return std::unexpected(request.error());
-    Result<int> pipe = log_of(unit);
-    if (!pipe) return std::unexpected(pipe.error());
-    Result<io::Fd> output = open_write_end(*pipe);
+    if (Result<> log = open_log(unit); !log) return log;
+    Result<io::Fd> output = write_end(unit, log_prefix, request->account);
     if (!output) return std::unexpected(output.error());
     request->output = output->get();
-    // A program may open /dev/stdout anew, which asks for permission.
-    if (request->account.change && ::fchown(output->get(), request->account.uid, request->account.gid) != 0) {
-        return fail_errno("chown the log pipe");
+    io::Fd errors;
+    if (unit.role != Role::platform) {
+        Result<io::Fd> end = write_end(unit, errors_prefix, request->account);
+        if (!end) return std::unexpected(end.error());
+        errors = std::move(*end);
+        request->errors = errors.get();
     }
     io::Fd ours, theirs, questions;
     if (unit.role == Role::platform) {
@@ -91,13 +111,14 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     Process& process = processes_[id];
     process.uid = request->account.uid;
     process.request = std::move(*request);
-    process.request.output = process.request.link = -1;
+    process.request.output = process.request.errors = process.request.link = -1;
     process.by_shell = unit.role != Role::platform && process.request.arguments.front() == "/bin/sh";
     process.shell_stays = unit.role != Role::platform && parse_command(unit.program->command).shell_stays;
     process.status = std::make_shared<io::Descriptor>(loop_.executor(), spawned->status.release());
     process.pidfd = std::make_shared<io::Descriptor>(loop_.executor(), spawned->pidfd.release());
     fleet_.spawned(id, {spawned->pid, spawned->start_time, port, cookie}, now());
     note_in_journal(*fleet_.find(id));
+    mark_log(unit, fmt::format("started, pid {}", spawned->pid));
     loop_.spawn(watch_start(this, id, process.status));
     loop_.spawn(watch_exit(this, id, spawned->pid, process.pidfd));
     if (ours) connect_part(id, spawned->pid, std::move(ours));
@@ -200,26 +221,53 @@ Result<std::uint16_t> SupervisorProcess::free_port() {
     }
 }
 
-// The pipe of the unit's name and instance: the present one, the one the keeper kept, or a new one.
-Result<int> SupervisorProcess::log_of(const Unit& unit) {
+// One pipe of the unit's name and instance: the one that is there, or that the keeper kept, or a new one.
+Result<int> SupervisorProcess::pipe_of(const std::string& stored_as) {
+    if (store_.holds(stored_as)) return store_.borrow(stored_as);
+    Result<io::Fd> made = make_log_pipe();
+    if (!made) return std::unexpected(made.error());
+    if (Result<> kept = store_.keep(stored_as, made->get()); !kept) return std::unexpected(kept.error());
+    return store_.borrow(stored_as);
+}
+
+// The log of the unit's name and instance, read from now on if it was not yet.
+Result<> SupervisorProcess::open_log(const Unit& unit) {
     const std::string label = log_label(unit);
     const io::RotatingFile::Limits limits{unit.program->log_bytes_max, unit.program->log_backups};
     const auto found = logs_.find(label);
-    const bool same = found != logs_.end() && found->second.limits.bytes == limits.bytes &&
-                      found->second.limits.backups == limits.backups;
-    const std::string stored_as = log_prefix + label;
-    if (same) return store_.borrow(stored_as);
+    if (found != logs_.end() && found->second.limits.bytes == limits.bytes &&
+        found->second.limits.backups == limits.backups) {
+        return {};
+    }
     logs_.erase(label);
-    if (!store_.holds(stored_as)) {
-        Result<io::Fd> made = make_log_pipe();
-        if (!made) return std::unexpected(made.error());
-        if (Result<> kept = store_.keep(stored_as, made->get()); !kept) return std::unexpected(kept.error());
+    const bool is_part = unit.role == Role::platform;
+    Result<int> output = pipe_of(log_prefix + label);
+    if (!output) return std::unexpected(output.error());
+    std::vector<LogPipe::Input> inputs{{*output, is_part ? "" : "stdout"}};
+    if (!is_part) {
+        Result<int> errors = pipe_of(errors_prefix + label);
+        if (!errors) return std::unexpected(errors.error());
+        inputs.push_back({*errors, "stderr"});
     }
     Log& log = logs_[label];
     log.limits = limits;
-    log.pipe = std::make_unique<LogPipe>(loop_.executor(), label, "logs/" + label + ".log", limits,
-                                         store_.borrow(stored_as), foreground_.get());
-    return store_.borrow(stored_as);
+    log.pipe = std::make_unique<LogPipe>(loop_.executor(), label, "logs/" + label + ".log", limits, inputs,
+                                         foreground_.get());
+    return {};
+}
+
+// For a process of that account, which may open /dev/stdout anew: that asks for permission.
+Result<io::Fd> SupervisorProcess::write_end(const Unit& unit, const std::string& prefix,
+                                            const Account& account) {
+    Result<io::Fd> end = open_write_end(store_.borrow(prefix + log_label(unit)));
+    if (end && account.change && ::fchown(end->get(), account.uid, account.gid) != 0)
+        return fail_errno("chown the log pipe");
+    return end;
+}
+
+void SupervisorProcess::mark_log(const Unit& unit, std::string_view text) {
+    const auto log = logs_.find(log_label(unit));
+    if (unit.role != Role::platform && log != logs_.end()) log->second.pipe->mark(text);
 }
 
 void SupervisorProcess::perform_one(const Probe& effect) {
@@ -282,6 +330,7 @@ void SupervisorProcess::perform_one(const Forget& effect) {
     if (!logs_.contains(label)) label = effect.name;  // a part has no number
     logs_.erase(label);
     store_.drop(log_prefix + label);
+    store_.drop(errors_prefix + label);
 }
 
 void SupervisorProcess::perform_one(const Say& effect) {
@@ -349,6 +398,7 @@ void SupervisorProcess::on_life_over(UnitId id, int pid) {
     } else if (process.by_shell && process.exit.code == 127) {
         error = fmt::format("the shell did not find a command of '{}' (exit 127)", unit->program->command);
     }
+    mark_log(*unit, "ended: " + (error.empty() ? process.exit.text : error));
     ended_.push_back({unit->label(), pid, unit->cookie, std::move(process.tree), 0});
     look_soon();
     if (process.link) process.link->close();

@@ -1,5 +1,7 @@
 #include "supervisor/shell/process_table.h"
 
+#include "base/wall_time.h"
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -9,14 +11,6 @@ namespace havn::supervisor {
 
 static std::int64_t to_ms(WallTime time) {
     return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
-}
-
-std::string to_rfc3339(WallTime time) {
-    const std::int64_t ms = to_ms(time);
-    const std::time_t whole = ms / 1'000;
-    std::tm parts{};
-    ::gmtime_r(&whole, &parts);
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, ms % 1'000);
 }
 
 static Json to_json(const PlatformRows::Row& row) {

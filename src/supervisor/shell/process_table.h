@@ -34,6 +34,5 @@ PlatformRows platform_rows_from_json(const Json& json);  // what is missing or o
 //   port?          of a service that has a process
 Json process_table(const Fleet& fleet, const PlatformRows& rows);
 
-std::string to_rfc3339(WallTime time);  // UTC, milliseconds
 
 }  // namespace havn::supervisor

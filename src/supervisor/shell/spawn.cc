@@ -85,12 +85,13 @@ void reset_signals() {
 // overwritten.
 bool place_descriptors(const SpawnRequest& request, const Prepared& prepared) {
     const int output = ::fcntl(request.output, F_DUPFD_CLOEXEC, 10);
+    const int errors = request.errors < 0 ? output : ::fcntl(request.errors, F_DUPFD_CLOEXEC, 10);
     const int null = ::fcntl(prepared.null, F_DUPFD_CLOEXEC, 10);
     const int link = request.link < 0 ? -1 : ::fcntl(request.link, F_DUPFD_CLOEXEC, 10);
     const int rpc = request.rpc < 0 ? -1 : ::fcntl(request.rpc, F_DUPFD_CLOEXEC, 10);
-    if (output < 0 || null < 0) return false;
+    if (output < 0 || errors < 0 || null < 0) return false;
     if ((request.link >= 0 && link < 0) || (request.rpc >= 0 && rpc < 0)) return false;
-    if (::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0) return false;
+    if (::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(errors, 2) < 0) return false;
     unsigned first = link_descriptor;
     if (link >= 0) {
         if (::dup2(link, link_descriptor) < 0) return false;

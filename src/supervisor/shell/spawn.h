@@ -26,7 +26,8 @@ struct SpawnRequest {
     std::string directory;                 // entered before the user is changed
     std::optional<uid_t> folder_owner;     // whose it must be
     Account account;
-    int output = -1;               // becomes its standard output and error; standard input is /dev/null
+    int output = -1;               // becomes its standard output; standard input is /dev/null
+    int errors = -1;               // becomes its standard error; -1: the same as output
     int link = -1;                 // becomes descriptor 3
     int rpc = -1;                  // becomes descriptor 4
     bool confined = false;         // no program it executes gains privileges (PR_SET_NO_NEW_PRIVS)

@@ -198,7 +198,7 @@ void SupervisorProcess::adopt(Unit unit) {
     fleet_.adopt(std::move(unit), now());
     const Unit& adopted = *fleet_.find(id);
     // Also of one that is dead: what it said last is still in the pipe.
-    if (Result<int> log = log_of(adopted); !log) say(log::Level::error, log.error().message);
+    if (Result<> log = open_log(adopted); !log) say(log::Level::error, log.error().message);
     if (!pidfd) {
         if (had_process) dead_.emplace_back(id, pid);
         return;

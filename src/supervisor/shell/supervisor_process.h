@@ -91,7 +91,11 @@ class SupervisorProcess {
     void perform_one(const Finished& effect);
     Result<SpawnRequest> request_for(const Unit& unit, std::uint16_t port, const std::string& cookie);
     Result<> start_process(const Unit& unit);
-    Result<int> log_of(const Unit& unit);
+    Result<int> pipe_of(const std::string& stored_as);
+    Result<> open_log(const Unit& unit);
+    Result<io::Fd> write_end(const Unit& unit, const std::string& prefix, const Account& account);
+    void keep_events();
+    void mark_log(const Unit& unit, std::string_view text);
     Result<std::uint16_t> free_port();
     static io::Task<void> watch_exit(SupervisorProcess* self, UnitId unit, int pid,
                                      std::shared_ptr<io::Descriptor> pidfd);
@@ -141,6 +145,7 @@ class SupervisorProcess {
     Accounts accounts_;
     std::unique_ptr<ListeningSockets> listening_;
     std::unique_ptr<Foreground> foreground_;
+    io::RotatingFile events_{"logs/events.log", {.bytes = 10u << 20, .backups = 3}};
     io::RotatingFile own_log_{"logs/supervisor.log", {.bytes = 10u << 20, .backups = 3}};
     io::Fd executable_;
     Fleet fleet_;

@@ -1,0 +1,19 @@
+// Moments for people: RFC 3339 in UTC, with milliseconds, and back.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+
+namespace havn {
+
+// "2026-11-21T14:03:22.123Z", always 24 characters; years 0000 to 9999.
+std::string to_rfc3339(WallTime time);
+
+// A date and time with `Z` or a numeric offset, with or without a fraction of a second (RFC 3339 §5.6), which
+// is kept to the microsecond. Nothing when `text` is anything else.
+std::optional<WallTime> parse_rfc3339(std::string_view text);
+
+}  // namespace havn
