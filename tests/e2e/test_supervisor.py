@@ -615,7 +615,7 @@ def test_logs_are_rotated_by_size_at_line_ends(bed):
     logs = bed.data / "logs"
     names = sorted(p.name for p in logs.iterdir() if p.name.startswith("chatty.1.log"))
     assert names == ["chatty.1.log", "chatty.1.log.1", "chatty.1.log.2", "chatty.1.log.3"]
-    lines = [line for name in reversed(names) for line in (logs / name).read_text().splitlines()]
+    lines = [line for name in reversed(names) for line in printed((logs / name).read_text()).splitlines()]
     numbers = [int(line.split("-")[0]) for line in lines]
     assert numbers == list(range(numbers[0], 3000))
     assert all((logs / name).stat().st_size <= 10000 for name in names)

@@ -67,7 +67,7 @@ class Gateway {
     Result<> share_out_sockets();
     void post_to_all(const std::function<void(Worker&)>& job);
     void on_thread_ended(std::size_t id);
-    void shed_beside(const Worker* asking);
+    void shed_beside(const Worker* asking, Duration idle);
     void apply_config(Config config);
     void apply_limits();
     void load_config();
@@ -138,8 +138,8 @@ Json to_json(const Services::Table& table) {
 }
 
 Result<> Gateway::run() {
-    shared_.shed_elsewhere = [this](const Worker& asking) {
-        loop_.post([this, asking = &asking] { shed_beside(asking); });
+    shared_.shed_elsewhere = [this](const Worker& asking, Duration idle) {
+        loop_.post([this, asking = &asking, idle] { shed_beside(asking, idle); });
     };
     apply_limits();
     load_config();
@@ -174,9 +174,9 @@ void Gateway::post_to_all(const std::function<void(Worker&)>& job) {
     }
 }
 
-void Gateway::shed_beside(const Worker* asking) {
-    post_to_all([asking](Worker& worker) {
-        if (&worker != asking) worker.shed_idle(shed_beside_max, Duration::zero());
+void Gateway::shed_beside(const Worker* asking, Duration idle) {
+    post_to_all([asking, idle](Worker& worker) {
+        if (&worker != asking) worker.shed_idle(shed_beside_max, idle);
     });
 }
 

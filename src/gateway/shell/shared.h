@@ -15,7 +15,7 @@ struct Shared {
     Admission admission;
 
     // Asks the other threads to close idle connections too. Safe from any thread.
-    std::function<void(const Worker& asking)> shed_elsewhere = [](const Worker&) {};
+    std::function<void(const Worker& asking, Duration idle)> shed_elsewhere = [](const Worker&, Duration) {};
 };
 
 }  // namespace havn::gateway

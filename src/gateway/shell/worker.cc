@@ -152,7 +152,7 @@ Admission::Place Worker::place_for_one(bool from_outside) {
             "max_connections in [gateway.limits] or the limit of open files ({})",
             admission.connections(), admission.descriptors_max());
     }
-    shared_.shed_elsewhere(*this);
+    shared_.shed_elsewhere(*this, idle_min);
     pause_accepting(false);
     return place;
 }
@@ -206,7 +206,7 @@ bool Worker::free_descriptors(int error_number) {
             "(LimitNOFILE of the unit, ulimit -Hn), or lower max_connections in [gateway.limits]",
             std::strerror(error_number), shared_.admission.descriptors_max());
     }
-    if (closed == 0) shared_.shed_elsewhere(*this);
+    if (closed == 0) shared_.shed_elsewhere(*this, Duration::zero());
     return closed > 0;
 }
 
