@@ -35,6 +35,7 @@ class CommandLine {
     void span_options(CLI::App* verb, LogSpan& span);
     void add_running_verbs();
     void add_showing_verbs();
+    void add_log_verbs();
     void add_other_verbs();
     int help();
     int overview();
@@ -51,6 +52,7 @@ CommandLine::CommandLine() {
     app_.require_subcommand(0, 1);
     add_running_verbs();
     add_showing_verbs();
+    add_log_verbs();
     add_other_verbs();
 }
 
@@ -127,6 +129,34 @@ void CommandLine::add_running_verbs() {
     scale->callback([this] { exit_code_ = cli::scale(arguments_.place, arguments_.assignments); });
 }
 
+void CommandLine::add_log_verbs() {
+    CLI::App* logs =
+        verb("logs",
+             "Show what instances printed; also of gateway, broker, control, supervisor, access.\n"
+             "Here -f is --follow, as everywhere else in the world; the manifest is --file.");
+    place_options(logs, "--file");  // -f is what everybody types to follow
+    json_option(logs);
+    logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
+    logs->add_flag("-f,--follow", arguments_.logs.follow, "Go on with what is printed from now on");
+    span_options(logs, arguments_.logs.span);
+    logs->callback([this] {
+        arguments_.logs.place = arguments_.place;
+        arguments_.logs.json = arguments_.json;
+        exit_code_ = cli::logs(arguments_.logs);
+    });
+    CLI::App* events = verb("events", "Show what changed its state, when and why.");
+    place_options(events, "--file");
+    json_option(events);
+    events->add_option("name", arguments_.events.name, "NAME or NAME.INSTANCE. Default: everything");
+    events->add_flag("-f,--follow", arguments_.events.follow, "Go on with what happens from now on");
+    span_options(events, arguments_.events.span);
+    events->callback([this] {
+        arguments_.events.place = arguments_.place;
+        arguments_.events.json = arguments_.json;
+        exit_code_ = cli::events(arguments_.events);
+    });
+}
+
 void CommandLine::add_showing_verbs() {
     CLI::App* plan =
         verb("plan",
@@ -156,33 +186,6 @@ void CommandLine::add_showing_verbs() {
     place_options(status);
     json_option(status);
     status->callback([this] { exit_code_ = cli::status({arguments_.place, arguments_.json}); });
-    CLI::App* logs =
-        verb("logs",
-             "Show what instances printed; also of gateway, broker, control, supervisor, access.\n"
-             "Here -f is --follow, as everywhere else in the world; the manifest is --file.");
-    place_options(logs, "--file");  // -f is what everybody types to follow
-    json_option(logs);
-    logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
-    logs->add_flag("-f,--follow", arguments_.logs.follow, "Go on with what is printed from now on");
-    span_options(logs, arguments_.logs.span);
-    logs->callback([this] {
-        arguments_.logs.place = arguments_.place;
-        arguments_.logs.json = arguments_.json;
-        exit_code_ = cli::logs(arguments_.logs);
-    });
-
-    CLI::App* events = verb("events", "Show what changed its state, when and why.");
-    place_options(events, "--file");
-    json_option(events);
-    events->add_option("name", arguments_.events.name, "NAME or NAME.INSTANCE. Default: everything");
-    events->add_flag("-f,--follow", arguments_.events.follow, "Go on with what happens from now on");
-    span_options(events, arguments_.events.span);
-    events->callback([this] {
-        arguments_.events.place = arguments_.place;
-        arguments_.events.json = arguments_.json;
-        exit_code_ = cli::events(arguments_.events);
-    });
-
     CLI::App* queue = verb("queue", "Show the queues: messages ready and unacknowledged, consumers.");
     place_options(queue);
     json_option(queue);

@@ -131,11 +131,20 @@ int Down::run() {
 }  // namespace
 
 // A keeper of that folder that no lock leads to: the folder was removed under it.
+static constexpr int keeper_wait_ms = 120'000;  // longer than most stop_timeouts
+
 static int stop_keeper(int pid) {
     const io::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (pidfd && ::kill(pid, SIGTERM) != 0) return print_error(fail_errno("signal the keeper").error());
     pollfd ended{pidfd.get(), POLLIN, 0};
-    while (pidfd && ::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+    int answered = 1;
+    while (pidfd && (answered = ::poll(&ended, 1, keeper_wait_ms)) < 0 && errno == EINTR) {
+    }
+    if (answered == 0) {
+        return print_error(
+            {Error::Kind::unavailable,
+             fmt::format("the platform's keeper (pid {}) was told to stop and still runs", pid),
+             fmt::format("it waits for what it had started; `kill -9 {}` ends it at once", pid)});
     }
     print("stopped; its data folder had been removed\n");
     return Exit::ok;

@@ -9,6 +9,7 @@ namespace havn::control {
 
 static constexpr Duration answer_timeout = seconds(5);
 static constexpr Duration retry_pause = milliseconds(20);
+static constexpr Duration refused_pause = seconds(1);  // something else has to change first
 
 void Parts::set(const Compiled& compiled) {
     const auto replace = [this](const char* name, Json config) {
@@ -61,10 +62,11 @@ Task<bool> Parts::tell(std::string name) {
     if (told) {
         part.told = generation;
         part.told_pid = pid;
-    } else if (!part.complained &&
-               told.error().kind != Error::Kind::unavailable) {  // else: not listening yet
-        part.complained = true;
-        log::warning("{} could not be told of its configuration: {}", name, told.error().text());
+        part.refused = false;
+    } else if (told.error().kind != Error::Kind::unavailable) {  // else: not listening yet
+        part.refused = true;
+        if (!std::exchange(part.complained, true))
+            log::warning("{} could not be told of its configuration: {}", name, told.error().text());
     }
     co_return told.has_value();
 }
@@ -100,14 +102,17 @@ Task<bool> Parts::gateway_follows(std::set<std::string> services) {
 Task<void> Parts::keep_told() {
     for (;;) {
         bool failed = false;
+        Duration pause = retry_pause;
         for (const char* name : {"gateway", "broker"}) {
             const auto part = parts_.find(name);
             if (part == parts_.end() || knows(name, part->second)) continue;
             const bool told = co_await tell(name);
             failed = failed || !told;
+            const auto asked = parts_.find(name);  // what there is may have changed meanwhile
+            if (!told && asked != parts_.end() && asked->second.refused) pause = refused_pause;
         }
         if (!failed && !all_told()) continue;  // it changed while the other was being told
-        wake_.expires_at(failed ? io::now() + retry_pause : Time::max());
+        wake_.expires_at(failed ? io::now() + pause : Time::max());
         [[maybe_unused]] auto woken = co_await wake_.async_wait(io::result);
     }
 }

@@ -51,6 +51,7 @@ class Parts {
         std::uint64_t told = 0;        // the generation `told_pid` knows
         int told_pid = 0;
         bool complained = false;
+        bool refused = false;  // it answered, and does not take the configuration
     };
     bool all_told() const;
     int running_pid(const std::string& name) const;

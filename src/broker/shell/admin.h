@@ -6,9 +6,9 @@
 //   POST /queues/NAME/purge   → {"purged"}
 //   GET  /status              → {"revision","connections","connections_max","queues","segments","memory",
 //                               "memory_max","log_bytes","live_bytes","disk_free_bytes","held_back","reason",
-//                                "read_failure","parked_queues"}; held_back: publishers wait, for this reason; if the disk,
-//                                also "held_back_cause" and "held_back_since" (seconds since 1970).
-//                               read_failure: why messages cannot be read back just now, else empty;
+//                               "read_failure","parked_queues"}; held_back: publishers wait, for this reason;
+//                               if the disk, also "held_back_cause" and "held_back_since" (seconds since
+//                               1970). read_failure: why messages cannot be read back just now, else empty;
 //                               parked_queues: those this version does not understand, kept and not served
 //   GET  /metrics             → Prometheus text
 #pragma once

@@ -52,12 +52,13 @@ void SupervisorProcess::perform() {
 void SupervisorProcess::keep_events() {
     std::string lines;
     for (const Fleet::Transition& change : fleet_.take_transitions()) {
-        lines += fmt::format(
-            R"({{"time":"{}","name":"{}","instance":{},"kind":"{}","from":"{}","state":"{}","pid":{},"cause":{}}})"
-            "\n",
-            to_rfc3339(change.at), change.name, change.instance, name(change.role), name(change.from),
-            name(change.to), change.pid == 0 ? "null" : std::to_string(change.pid),
-            Json(change.cause).dump(-1, ' ', false, Json::error_handler_t::replace));
+        lines += fmt::format(R"({{"time":"{}","name":"{}","instance":{},"kind":"{}",)"
+                             R"("from":"{}","state":"{}","pid":{},"cause":{}}})"
+                             "\n",
+                             to_rfc3339(change.at), change.name, change.instance, name(change.role),
+                             name(change.from), name(change.to),
+                             change.pid == 0 ? "null" : std::to_string(change.pid),
+                             Json(change.cause).dump(-1, ' ', false, Json::error_handler_t::replace));
     }
     // A full disk must not stop the supervisor.
     if (!lines.empty()) std::ignore = events_.write(lines);
