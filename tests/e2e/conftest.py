@@ -147,7 +147,15 @@ def no_test_hangs(request):
     signal.signal(signal.SIGALRM, before)
 
 
+def pytest_collection_modifyitems(items):
+    if os.environ.get("HAVN_SANITIZED"):
+        for item in items:
+            if marker := item.get_closest_marker("not_sanitized"):
+                item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "not_sanitized(reason): means nothing with a sanitized binary")
     config.addinivalue_line("markers", "time_limit(seconds): how long the test may take, 60 unless told")
 
 

@@ -685,6 +685,7 @@ def test_sigterm_finishes_what_is_under_way(havn):
         assert gateway.process.wait(5) == 0
 
 
+@pytest.mark.not_sanitized("a sanitizer's own memory would be measured")
 def test_an_idle_connection_costs_at_most_4_kb(gateway):
     before = gateway.memory()
     clients = []
