@@ -90,12 +90,18 @@ class NoDescriptorsLeft {
 };
 
 TEST_F(LinkTest, without_a_descriptor_left_sending_one_is_an_error) {
+#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
+    GTEST_SKIP() << "UBSan opens a pipe to look at memory, and takes its failure for a bad pointer";
+#endif
     const NoDescriptorsLeft none;
     EXPECT_EQ(ours.send({{"n", 1}}, {0}).error().kind, Error::Kind::unavailable);
     EXPECT_TRUE(ours.is_open());
 }
 
 TEST_F(LinkTest, descriptors_that_found_no_room_are_told_of) {
+#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
+    GTEST_SKIP() << "UBSan opens a pipe to look at memory, and takes its failure for a bad pointer";
+#endif
     ASSERT_TRUE(ours.send({{"n", 1}}, {0, 0}).has_value());
     ASSERT_TRUE(ours.send({{"n", 2}}, {0}).has_value());
     struct Steps {

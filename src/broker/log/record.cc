@@ -184,7 +184,8 @@ void add_settled_set(ByteBuffer& out, Place place, std::uint32_t segment,
                      std::span<const std::uint64_t> bitmap) {
     const std::size_t size = 4 + bitmap.size_bytes();
     char* payload = begin_record(out, size);
-    std::memcpy(store32(payload, segment), bitmap.data(), bitmap.size_bytes());
+    char* bits = store32(payload, segment);
+    if (!bitmap.empty()) std::memcpy(bits, bitmap.data(), bitmap.size_bytes());
     end_record(payload, size, place, RecordType::settled_set);
 }
 
