@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/error.h"
 #include "control/log_tail.h"
 
 namespace havn::cli {
