@@ -1,0 +1,195 @@
+"""Sends requests at a steady rate and times them: a process of its own, so that it shares no lock with what it measures.
+
+    load.py '{"address": "127.0.0.1:8080", "connections": 200, "rate": 2000, "paths": ["/"]}'
+
+A request is due at its time whether or not those before it were answered (no coordinated omission), takes a free
+connection or waits for one, and its time runs from when it was due to the last byte. Commands come on stdin, a line each,
+and each is answered with a line of JSON:
+
+    begin        what comes from now on is counted anew
+    take N       the figures, once N more requests were answered since `begin`
+    end          the figures since `begin`
+
+A request fails when its connection ends before the answer is whole, or with a status that is not 2xx; `begun` tells whether
+a byte of the answer had come.
+"""
+
+import errno
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+FAILURES_KEPT = 5
+
+
+class Tally:
+    def __init__(self):
+        self.seconds, self.failures, self.failed, self.failed_begun, self.reconnects = [], [], 0, 0, 0
+        self.began, self.wanted = time.monotonic(), None
+
+    def fail(self, what, begun):
+        self.failed += 1
+        self.failed_begun += begun
+        if len(self.failures) < FAILURES_KEPT:
+            self.failures.append({"what": what, "begun": begun, "at_s": round(time.monotonic() - self.began, 3)})
+
+    def figures(self):
+        times = sorted(self.seconds)
+
+        def part(share):
+            return round(times[min(len(times) - 1, int(len(times) * share))] * 1000, 3) if times else None
+        return {"answered": len(times), "failed": self.failed, "failed_begun": self.failed_begun,
+                "failures": self.failures, "reconnects": self.reconnects,
+                "rate": round(len(times) / max(time.monotonic() - self.began, 1e-9), 1),
+                "p50_ms": part(0.5), "p99_ms": part(0.99), "p999_ms": part(0.999), "max_ms": part(1)}
+
+
+class Connection:
+    """One keep-alive connection; `due` is the time of the request under way, or None."""
+
+    def __init__(self, load):
+        self.load, self.due = load, None
+        self.open()
+
+    def open(self):
+        self.received, self.needed, self.status = b"", None, None
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.load.source:
+            self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)   # IP_BIND_ADDRESS_NO_PORT
+            self.socket.bind((self.load.source, 0))
+        error = self.socket.connect_ex(self.load.address)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, os.strerror(error))
+        self.load.by_fd[self.socket.fileno()] = self
+        self.load.poll.register(self.socket, select.EPOLLIN | select.EPOLLOUT)
+        self.connected, self.request = False, None
+
+    def start(self, due, request):
+        self.due, self.request = due, request
+        if self.connected:
+            self.send()
+
+    def send(self):
+        if self.request is not None:
+            request, self.request = self.request, None
+            try:
+                self.socket.send(request)
+            except OSError as error:
+                self.broken(error)
+
+    def on_event(self, events):
+        if not self.connected and events & select.EPOLLOUT:
+            if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                return self.broken(OSError(error, os.strerror(error)))
+            self.connected = True
+            self.load.poll.modify(self.socket, select.EPOLLIN)
+            self.send()
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            try:
+                data = self.socket.recv(262144)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                return self.broken(error)
+            if not data:
+                return self.broken("closed")
+            self.take(data)
+
+    def take(self, data):
+        self.received += data
+        if self.needed is None:
+            head, found, _ = self.received.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self.status = int(head[9:12])
+            at = head.lower().find(b"content-length:")
+            length = int(head[at + 15:].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            self.needed = len(head) + 4 + length
+        if len(self.received) >= self.needed:
+            self.done()
+
+    def done(self):
+        tally = self.load.tally
+        tally.seconds.append(time.monotonic() - self.due)
+        if not 200 <= self.status < 300:
+            tally.fail(f"{self.status} {self.received[self.received.find(bytes(4 * [0])):][:200]!r}", True)
+        self.due, self.needed, self.received = None, None, b""
+        self.load.idle.append(self)
+
+    def broken(self, error):
+        """The request under way has failed; the connection is opened again."""
+        self.load.poll.unregister(self.socket)
+        del self.load.by_fd[self.socket.fileno()]
+        self.socket.close()
+        self.load.tally.reconnects += 1
+        begun, due, unsent = bool(self.received), self.due, self.request
+        self.due = None
+        self.open()
+        if due is None:
+            return
+        if unsent is not None and error == "closed":   # it had been closed before it was used
+            return self.start(due, unsent)
+        self.load.tally.seconds.append(time.monotonic() - due)
+        self.load.tally.fail(str(error), begun)
+        self.load.idle.append(self)
+
+
+class Load:
+    def __init__(self, address, connections, rate, paths=("/",), source=None, host="h"):
+        host_name, _, port = address.rpartition(":")
+        self.address, self.source, self.interval = (host_name, int(port)), source, 1 / rate
+        self.requests = [f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for path in paths]
+        self.poll, self.by_fd, self.tally = select.epoll(), {}, Tally()
+        self.idle = [Connection(self) for _ in range(connections)]
+        self.idle.reverse()
+        self.waiting = []   # times of requests that are due and have no connection
+        self.commands = b""
+        os.set_blocking(0, False)
+        self.poll.register(0, select.EPOLLIN)
+
+    def run(self):
+        next_due, count = time.monotonic(), 0
+        while True:
+            for fd, events in self.poll.poll(max(0.0, next_due - time.monotonic())):
+                if fd == 0:
+                    if not self.listen():
+                        return
+                elif fd in self.by_fd:
+                    self.by_fd[fd].on_event(events)
+            now = time.monotonic()
+            while next_due <= now:
+                self.waiting.append(next_due)
+                next_due += self.interval
+            while self.waiting and self.idle:
+                count += 1
+                self.idle.pop(0).start(self.waiting.pop(0), self.requests[count % len(self.requests)])
+            if self.tally.wanted is not None and len(self.tally.seconds) >= self.tally.wanted:
+                self.answer()
+
+    def listen(self):
+        data = os.read(0, 65536)
+        self.commands += data
+        while b"\n" in self.commands:
+            line, _, self.commands = self.commands.partition(b"\n")
+            command, *arguments = line.decode().split()
+            if command == "begin":
+                self.tally = Tally()
+                print("{}", flush=True)
+            elif command == "take":
+                self.tally.wanted = len(self.tally.seconds) + int(arguments[0])
+            else:
+                self.answer()
+        return bool(data)
+
+    def answer(self):
+        self.tally.wanted = None
+        print(json.dumps(self.tally.figures()), flush=True)
+
+
+if __name__ == "__main__":
+    Load(**json.loads(sys.argv[1])).run()

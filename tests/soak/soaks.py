@@ -1,0 +1,97 @@
+"""What soaks have in common: where their figures go, clients at a steady rate, and when two 99th percentiles agree."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import time
+from pathlib import Path
+
+from harness import PYTHON, REPOSITORY
+
+HERE = Path(__file__).resolve().parent
+
+# Below this the ratio of two 99th percentiles says nothing. Two cores are shared by everything that is measured, what loads
+# it and what times it: one of a hundred requests always waits for a slice of the scheduler (up to 3 ms here, and a
+# second one when a kernel thread takes its turn), whatever Havn does.
+FLOOR_MS = 6.0
+
+
+def save(name, **figures):
+    """Prints the figures as one line and leaves them in build/soak/NAME.json."""
+    record = {"soak": name, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cores": os.cpu_count(),
+              "loadavg": os.getloadavg()[0], **figures}
+    folder = REPOSITORY / "build" / "soak"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    print("\n" + json.dumps(record))
+
+
+def ask(platform, path):
+    """The control API's answer, as curl gets it."""
+    done = subprocess.run(["curl", "-sSf", "--max-time", "10", "--unix-socket", platform.data / "run/control.sock",
+                           f"http://havn{path}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, f"{path}: {done.stderr}"
+    return done.stdout
+
+
+def metrics(platform):
+    """{name with labels: value} of every part of the platform."""
+    return {key: float(value) for key, value in
+            (line.rsplit(" ", 1) for line in ask(platform, "/metrics").splitlines() if line and line[0] != "#")}
+
+
+class Load:
+    """A process of load.py: see there. `nice` above 0 where it must not take the time of what it measures."""
+
+    def __init__(self, address, connections, rate, nice=0, **options):
+        settings = json.dumps({"address": address, "connections": connections, "rate": rate, **options})
+        self.process = subprocess.Popen(["nice", "-n", str(nice), PYTHON, HERE / "load.py", settings],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.begin()
+
+    def _ask(self, command, seconds=30.0):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
+        assert readable, f"load.py did not answer {command!r} within {seconds} s"
+        return json.loads(self.process.stdout.readline())
+
+    def begin(self):
+        """What comes from now on is counted anew."""
+        self._ask("begin")
+
+    def end(self):
+        """The figures since `begin`."""
+        return self._ask("end")
+
+    def take(self, count, seconds=120.0):
+        """The figures of the next `count` requests and those since `begin`."""
+        return self._ask(f"take {count}", seconds)
+
+    def measure(self, count, seconds=120.0):
+        """The figures of the next `count` requests."""
+        self.begin()
+        return self.take(count, seconds)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def undisturbed(before, during):
+    """Whether the 99th percentile of other clients stayed within twice what it was, and none of them failed."""
+    return during["failed"] == 0 and during["p99_ms"] <= max(2 * before["p99_ms"], FLOOR_MS)
