@@ -157,7 +157,8 @@ class Log final : public Journal {
     // Rewriting: see log_rewrite.cc.
     Forwarding forwarding_;
     Segment* rewriting_ = nullptr;
-    std::uint32_t rewritten_to_ = 0;  // within it
+    std::uint32_t rewritten_to_ = 0;        // within it
+    std::uint32_t rewritten_ordinals_ = 0;  // those of the messages before that place
     std::vector<MovedDelivery> moving_;
     std::uint64_t ticks_ = 0;  // of flush_all()
     std::uint64_t moved_ = 0, moved_bytes_ = 0;

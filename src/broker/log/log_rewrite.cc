@@ -47,7 +47,7 @@ void Log::rewrite_some() {
     Segment& from = *rewriting_;
     if (from.live == 0) {  // the rest was settled meanwhile, and settle() has seen to it
         rewriting_ = nullptr;
-        rewritten_to_ = 0;
+        rewritten_to_ = rewritten_ordinals_ = 0;
         return;
     }
     const std::uint64_t copied_until = moved_bytes_ + rewrite_copy_bytes;
@@ -68,7 +68,7 @@ void Log::rewrite_some() {
                      storage_->path(from.name.file()), rewritten_to_);
     }
     rewriting_ = nullptr;
-    rewritten_to_ = 0;
+    rewritten_to_ = rewritten_ordinals_ = 0;
 }
 
 // How long the record there is; 0: it cannot be read.
@@ -77,8 +77,11 @@ std::uint32_t Log::rewrite_record(Segment& from, std::uint32_t offset) {
     Record record;
     if (!bytes || check_record(*bytes, {from.name.salt, offset}, record) != RecordCheck::ok) return 0;
     if (!is_message(record.type)) return record.size;
-    const std::optional<MessageRecord> message = parse_message(record);
-    if (!message || std::uint64_t{message->first_ordinal} + message->queue_count > from.deliveries) return 0;
+    const std::optional<MessageRecord> message =
+        parse_next_message(record, from.name.number, rewritten_ordinals_);
+    if (!message) return record.size;  // recovery gave it no ordinals either
+    rewritten_ordinals_ = message->first_ordinal + message->queue_count;
+    if (rewritten_ordinals_ > from.deliveries) return 0;
     move(from, *message);
     return record.size;
 }

@@ -274,6 +274,18 @@ std::optional<MessageRecord> parse_message(const Record& from) {
     return record;
 }
 
+std::optional<MessageRecord> parse_next_message(const Record& record, std::uint32_t segment,
+                                                std::uint32_t first_free) {
+    const std::optional<MessageRecord> message = parse_message(record);
+    if (!message || message->first_ordinal < first_free) return std::nullopt;
+    const std::uint64_t end = std::uint64_t{message->first_ordinal} + message->queue_count;
+    if (end * 4 > std::uint64_t{record.offset} + record.size) return std::nullopt;
+    const Origin& origin = message->origin;
+    if (message->moved && (origin.segment >= segment || origin.order.segment > origin.segment))
+        return std::nullopt;
+    return message;
+}
+
 std::optional<std::uint32_t> parse_attempts(std::string_view payload) {
     if (payload.size() % 12 != 0) return std::nullopt;
     return static_cast<std::uint32_t>(payload.size() / 12);

@@ -171,7 +171,13 @@ struct MarkRecord {
 constexpr bool is_message(RecordType type) {
     return type == RecordType::message_1 || type == RecordType::message || type == RecordType::moved;
 }
-std::optional<MessageRecord> parse_message(const Record& record);       // of one that is_message()
+std::optional<MessageRecord> parse_message(const Record& record);  // of one that is_message()
+// The same, if it is one that the log can have written into that segment: its ordinals rise (the first is
+// `first_free` or later), each took at least four bytes of the file, so a bitmap of them is small, and what
+// was moved came from an earlier segment. All who walk a segment go by it, or they would not agree on whose
+// an ordinal is.
+std::optional<MessageRecord> parse_next_message(const Record& record, std::uint32_t segment,
+                                                std::uint32_t first_free);
 std::optional<std::uint32_t> parse_attempts(std::string_view payload);  // of how many deliveries
 AttemptsOf attempts_of(std::string_view payload, std::uint32_t i);
 std::optional<PutRecord> parse_put(std::string_view payload);

@@ -75,16 +75,6 @@ std::uint32_t find_cut(std::string_view file, const SegmentName& name, bool& sea
     return end;
 }
 
-// A message whose ordinals are ones the log can have given: they rise, and each took at least four bytes of
-// this file, so a bitmap of them is small.
-std::optional<MessageRecord> next_message(const Record& record, std::uint32_t first_free) {
-    const std::optional<MessageRecord> message = parse_message(record);
-    if (!message || message->first_ordinal < first_free) return std::nullopt;
-    const std::uint64_t end = std::uint64_t{message->first_ordinal} + message->queue_count;
-    if (end * 4 > std::uint64_t{record.offset} + record.size) return std::nullopt;
-    return message;
-}
-
 // Settled deliveries among those the segment still has.
 std::uint32_t count_settled(const Segment& segment) {
     std::uint32_t settled = 0;
@@ -252,12 +242,9 @@ bool Recovery::apply(Segment& segment, const Record& record) {
 }
 
 bool Recovery::apply_message(Segment& segment, const Record& record) {
-    const std::optional<MessageRecord> message = next_message(record, segment.deliveries);
+    const std::optional<MessageRecord> message =
+        parse_next_message(record, segment.name.number, segment.deliveries);
     if (!message) return false;
-    if (message->moved && (message->origin.segment >= segment.name.number ||
-                           message->origin.order.segment > message->origin.segment)) {
-        return false;
-    }
     const std::uint64_t weight = Segment::weight_of(message->parts.body.size());
     segment.deliveries = message->first_ordinal + message->queue_count;
     segment.weight += message->queue_count * weight;
@@ -416,7 +403,8 @@ Result<> Recovery::hand_out_segment(Delivering& to, Segment& segment) {
         file->substr(0, segment.end), segment.name.salt,
         [&](const Record& record) {
             if (!is_message(record.type)) return record.type != RecordType::seal;
-            const std::optional<MessageRecord> message = next_message(record, first_free);
+            const std::optional<MessageRecord> message =
+                parse_next_message(record, segment.name.number, first_free);
             if (!message) return true;
             first_free = message->first_ordinal + message->queue_count;
             if (message->moved) return true;
