@@ -654,6 +654,7 @@ def test_foreground_shows_prefixed_lines_and_a_stuck_reader_stops_nothing(bed):
 def test_an_instance_finds_the_environment_it_was_promised(bed):
     code = ("import json,os,signal,sys;print(json.dumps({'env':dict(os.environ),'sid':os.getsid(0),'pid':os.getpid(),"
             "'fds':sorted(os.listdir('/proc/self/fd')),'umask':os.umask(0),'cwd':os.getcwd(),"
+            "'blocking':[os.get_blocking(fd) for fd in (0,1,2)],"
             "'mask':[int(s) for s in signal.pthread_sigmask(0,[])],"
             "'ignored':[int(s) for s in signal.valid_signals() if s not in (9,19) and "
             "signal.getsignal(s)==signal.SIG_IGN]}),flush=True)\n"
@@ -675,6 +676,7 @@ def test_an_instance_finds_the_environment_it_was_promised(bed):
     assert {name for name in env.keys() - promised if name != "LANG" and not name.startswith("LC_")} == set()
     assert told["sid"] == told["pid"] and told["umask"] == 0o022 and told["cwd"] == str(bed.app)
     assert told["fds"] == ["0", "1", "2", "3"]   # 3 is the folder being listed
+    assert told["blocking"] == [True] * 3   # a full pipe makes it wait, and costs it no output
     assert told["mask"] == [] and set(told["ignored"]) <= {13, 25}   # python itself ignores SIGPIPE and SIGXFSZ
 
 

@@ -34,7 +34,10 @@ Result<io::Fd> make_log_pipe() {
 }
 
 Result<io::Fd> open_write_end(int pipe) {
-    return reopen(pipe, O_WRONLY);
+    Result<io::Fd> end = reopen(pipe, O_WRONLY);
+    if (end && ::fcntl(end->get(), F_SETFL, 0) != 0)  // whatever is opened here starts without blocking
+        return fail_errno("let a log pipe block");
+    return end;
 }
 
 struct LogPipe::State {
