@@ -100,6 +100,23 @@ std::vector<std::string> broker_lines(const Json& rows) {
     return lines;
 }
 
+std::vector<std::string> gateway_lines(const Json& rows, bool unwell) {
+    std::vector<std::string> lines;
+    for (const Json& row : rows) {
+        if (!is_wanted(row) || !row.contains("gateway") || !row["gateway"].is_object()) continue;
+        const Json& gateway = row["gateway"];
+        if (const std::string message = text_of(gateway, "message"); !message.empty())
+            lines.push_back("gateway: " + message);
+        const auto short_of = gateway.find("short_of");
+        if (short_of == gateway.end() || !short_of->is_array()) continue;
+        for (const Json& one : *short_of) {
+            if (!one.is_object() || (unwell && !(one.contains("unwell") && one["unwell"] == true))) continue;
+            lines.push_back("gateway: " + text_of(one, "message"));
+        }
+    }
+    return lines;
+}
+
 std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
     std::vector<std::string> complaints;
     for (const Json& row : rows) {
@@ -114,6 +131,7 @@ std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
                                          why.empty() ? "" : ": " + why));
     }
     for (std::string& line : broker_lines(rows)) complaints.push_back(std::move(line));
+    for (std::string& line : gateway_lines(rows, true)) complaints.push_back(std::move(line));
     return complaints;
 }
 

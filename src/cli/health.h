@@ -1,8 +1,8 @@
 // What the rows of the process table say to people, and whether all is well. Pure: rows and the time in.
 //
-// All is well when every instance that is wanted is ready, none of them keeps ending, and the broker neither
-// holds publishers back nor fails to answer. A row with `outdated` is on its way out and says nothing about
-// that.
+// All is well when every instance that is wanted is ready, none of them keeps ending, gateway and
+// broker answer, the broker does not hold publishers back, and the gateway is short of nothing. A row with
+// `outdated` is on its way out and says nothing about that.
 #pragma once
 
 #include <string>
@@ -18,6 +18,10 @@ std::vector<std::string> complaints_about(const Json& rows, WallTime now);
 
 // What the broker's row says of disk and memory, to be shown below the table.
 std::vector<std::string> broker_lines(const Json& rows);
+
+// What the gateway's row says it is short of; with `unwell`, only what others notice than those who caused
+// it.
+std::vector<std::string> gateway_lines(const Json& rows, bool unwell = false);
 
 std::string since_of(const Json& row, WallTime now);      // "12s"; of the present life
 std::string last_exit_of(const Json& row, WallTime now);  // "signal 9 (Killed), 3m ago"; empty: none yet

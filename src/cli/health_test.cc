@@ -47,6 +47,23 @@ TEST(Health, a_broker_that_holds_publishers_back_is_not_well) {
         std::vector<std::string>{"broker: the broker does not answer"});
 }
 
+TEST(Health, a_gateway_that_refuses_others_is_not_well) {
+    const auto rows = [](bool unwell) {
+        const Json memory{{"cause", "memory"}, {"message", "the memory is full"}, {"unwell", unwell}};
+        return Json::array({row("ready", {{"gateway", {{"short_of", Json::array({memory})}}}})});
+    };
+    const std::vector<std::string> lines{"gateway: the memory is full"};
+    EXPECT_EQ(gateway_lines(rows(true)), lines);
+    EXPECT_EQ(complaints_about(rows(true), noon), lines);
+    EXPECT_EQ(gateway_lines(rows(false)), lines);  // said, and all is well
+    EXPECT_TRUE(complaints_about(rows(false), noon).empty());
+    const Json silent =
+        Json::array({row("ready", {{"gateway", {{"message", "the gateway does not answer"}}}})});
+    EXPECT_EQ(complaints_about(silent, noon),
+              std::vector<std::string>{"gateway: the gateway does not answer"});
+    gateway_lines(Json::array({row("ready", {{"gateway", {{"short_of", {1, "x"}}}}})}));
+}
+
 TEST(Health, a_row_says_how_the_last_life_ended_and_what_comes_next) {
     EXPECT_EQ(since_of(row("ready"), noon), "10s");
     EXPECT_EQ(since_of(Json::object(), noon), "-");

@@ -36,16 +36,16 @@ static std::string rendered(const Json& rows) {
     return table(cells);
 }
 
-// The broker's own word, where it gives one, beside its row.
-static void add_broker(const Platform& platform, Json& rows) {
+// The own word of gateway and broker, where they give one, beside their rows.
+static void add_word_of(const std::string& part, const Platform& platform, Json& rows) {
     for (Json& row : rows) {
-        if (!row.is_object() || row.value("name", "") != "broker" || row.value("kind", "") != "platform")
+        if (!row.is_object() || row.value("name", "") != part || row.value("kind", "") != "platform")
             continue;
         if (row.value("state", "") != "ready" || row.value("outdated", false)) continue;
-        const Result<Json> answer = platform.get("/v1/broker", seconds(3));
-        if (answer && answer->is_object()) row["broker"] = *answer;
+        const Result<Json> answer = platform.get("/v1/" + part, seconds(3));
+        if (answer && answer->is_object()) row[part] = *answer;
         if (!answer && answer.error().kind == Error::Kind::unavailable)
-            row["broker"] = {{"answers", false}, {"message", "the broker does not answer"}};
+            row[part] = {{"answers", false}, {"message", "the " + part + " does not answer"}};
     }
 }
 
@@ -55,13 +55,15 @@ static int show_once(const PsOptions& options, const Platform& platform, bool cl
         if (options.quiet) return Exit::failed;
         return print_error(rows.error());
     }
-    add_broker(platform, *rows);
+    add_word_of("gateway", platform, *rows);
+    add_word_of("broker", platform, *rows);
     const std::vector<std::string> complaints = complaints_about(*rows, io::wall_now());
     if (options.json) {
         print_json(*rows);
     } else if (!options.quiet) {
         std::string text = (clear ? "\x1b[H\x1b[2J" : "") + rendered(*rows);
         for (const std::string& line : broker_lines(*rows)) text += paint(Colour::red, line) + "\n";
+        for (const std::string& line : gateway_lines(*rows)) text += paint(Colour::yellow, line) + "\n";
         print(text);
     }
     return complaints.empty() ? Exit::ok : Exit::failed;

@@ -32,19 +32,13 @@ void Api::add_routes(rpc::Server& server) {
         Member handler;
     };
     static constexpr Row rows[] = {
-        {"GET", "/v1/status", &Api::status},
-        {"GET", "/v1/processes", &Api::processes},
-        {"GET", "/v1/routes", &Api::routes},
-        {"GET", "/v1/manifest", &Api::manifest},
-        {"GET", "/v1/broker", &Api::broker},
-        {"GET", "/v1/queues", &Api::queues},
-        {"POST", "/v1/queues/{name}/purge", &Api::purge},
-        {"POST", "/v1/plan", &Api::plan},
-        {"POST", "/v1/apply", &Api::apply},
-        {"POST", "/v1/scale", &Api::scale},
-        {"POST", "/v1/restart", &Api::restart},
-        {"POST", "/v1/down", &Api::down},
-        {"GET", "/v1/logs", &Api::logs},
+        {"GET", "/v1/status", &Api::status},   {"GET", "/v1/processes", &Api::processes},
+        {"GET", "/v1/routes", &Api::routes},   {"GET", "/v1/manifest", &Api::manifest},
+        {"GET", "/v1/gateway", &Api::gateway}, {"GET", "/v1/broker", &Api::broker},
+        {"GET", "/v1/queues", &Api::queues},   {"POST", "/v1/queues/{name}/purge", &Api::purge},
+        {"POST", "/v1/plan", &Api::plan},      {"POST", "/v1/apply", &Api::apply},
+        {"POST", "/v1/scale", &Api::scale},    {"POST", "/v1/restart", &Api::restart},
+        {"POST", "/v1/down", &Api::down},      {"GET", "/v1/logs", &Api::logs},
         {"GET", "/metrics", &Api::metrics},
     };
     for (const Row& row : rows) {
@@ -135,6 +129,13 @@ Task<Result<Json>> Api::ask_broker(std::string method, std::string target) {
     Result<Json> answer =
         co_await broker.request(std::move(method), std::move(target), nullptr, part_timeout);
     co_return answer;
+}
+
+// What it is short of, as the gateway sees it.
+Api::Answer Api::gateway(rpc::Request) {
+    rpc::Client gateway = Parts::gateway();
+    const Result<Json> answer = co_await gateway.request("GET", "/status", nullptr, part_timeout);
+    co_return rpc::json_or_error(answer);
 }
 
 // Held-back publishers and the disk, as the broker sees them.

@@ -30,6 +30,7 @@ class Api {
     Answer processes(rpc::Request request);
     Answer routes(rpc::Request request);
     Answer manifest(rpc::Request request);
+    Answer gateway(rpc::Request request);
     Answer broker(rpc::Request request);
     Answer queues(rpc::Request request);
     Answer purge(rpc::Request request);

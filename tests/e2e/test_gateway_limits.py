@@ -55,6 +55,11 @@ def idle_share(gateway):
     return gateway.control("GET", "/status").json()["threads"] * 128 * 1024
 
 
+def short_of(gateway):
+    """{cause: whether others than its cause notice} of what the gateway says it is short of."""
+    return {one["cause"]: one["unwell"] for one in gateway.control("GET", "/status").json()["short_of"]}
+
+
 def close_all(clients):
     for client in clients:
         client.close()
@@ -72,12 +77,14 @@ def test_slow_uploads_stay_inside_the_budget_and_give_it_back(havn):
         metrics = wait_for(lambda: (m := gateway.metrics())["havn_gateway_memory_refusals_total"] >= 80 and m)
         assert metrics["havn_gateway_memory_used_bytes"] <= metrics["havn_gateway_memory_limit_bytes"] == 4 * MEGABYTE
         assert grew_at_most(gateway, before, 16 * MEGABYTE, "VmHWM")
+        assert short_of(gateway) == {"memory": True}
         small = gateway.request(post(1000))   # the large ones leave room for it
         assert small.status == 202
         close_all(clients)
         wait_for(lambda: held(gateway) <= idle_share(gateway))
         wait_for(lambda: grew_at_most(gateway, before, 8 * MEGABYTE))
         assert gateway.request(post(MEGABYTE)).status == 202
+    assert gateway.errors.count("fill the memory") == 1
 
 
 def test_what_does_not_fit_gets_503_with_cause_and_retry_after(havn):
@@ -247,7 +254,9 @@ def test_the_longest_idle_makes_room(havn):
             assert ask(clients[0]).status == 200
             assert ask(clients[2]).status == 200
         assert gateway.metrics()["havn_gateway_connections_shed_total"] == 1
+        assert short_of(gateway)   # that it closes idle ones; or, when none was idle for long at first, that it is full
         close_all(clients)
+    assert gateway.errors.count("are closed for new ones") == 1
 
 
 def test_a_full_edge_does_not_stop_services(havn):
@@ -263,10 +272,11 @@ def test_a_full_edge_does_not_stop_services(havn):
             for _ in range(20):
                 assert gateway.request(GET, "service:inner").status == 200
             assert gateway.metrics()["havn_gateway_connections_open"] <= 5 + 1
+            assert short_of(gateway) == {"connections": True}
             web_server.answer_now.set()
             assert read_response(newcomer.makefile("rb")).status == 200
         close_all(clients)
-    assert gateway.errors.count("max_connections") == 1
+    assert gateway.errors.count("none has been idle for long") == 1
 
 
 def test_one_address_may_have_only_so_many(havn):
@@ -289,6 +299,7 @@ def test_one_address_may_have_only_so_many(havn):
             return False
         wait_for(let_in)
         assert gateway.metrics()["havn_gateway_connections_refused_total"] >= 20
+        assert short_of(gateway) == {"address": False}
         close_all(clients)
     assert gateway.errors.count("max_connections_per_address") == 1
 
@@ -340,6 +351,9 @@ def test_threads_are_as_many_as_told(havn):
 
     def threads_of_the_process():
         return len(os.listdir(f"/proc/{gateway.process.pid}/task"))
+
+    def served():   # counted after the answer is on its way
+        return gateway.metrics()['havn_gateway_requests_total{route="/",code="2xx"}']
     settings = web({})
     with Upstream() as web_server, Gateway({**settings, "threads": 1}, {"web": [web_server.address]}, threads=2) as gateway:
         assert status()["threads"] == 1
@@ -351,13 +365,12 @@ def test_threads_are_as_many_as_told(havn):
             assert threads_of_the_process() == alone + 3
             assert ask(client).status == 200
             assert all(gateway.request(GET).status == 200 for _ in range(50))
-            before = gateway.metrics()['havn_gateway_requests_total{route="/",code="2xx"}']
-            assert before == 52
+            wait_for(lambda: served() == 52)
             assert gateway.control("PUT", "/config", {**settings, "threads": 1}).status == 200
             wait_for(lambda: threads_of_the_process() == alone)
             assert ask(client).status == 200
             assert all(gateway.request(GET).status == 200 for _ in range(20))
-            assert gateway.metrics()['havn_gateway_requests_total{route="/",code="2xx"}'] == before + 21
+            wait_for(lambda: served() == 52 + 21)
         gateway.set_endpoints({"web": []})   # answered by the threads that are left
         gateway.link.wait({"type": "drained", "endpoint": web_server.address})
 

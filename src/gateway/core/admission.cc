@@ -8,17 +8,6 @@ namespace havn::gateway {
 static constexpr std::uint64_t per_address_min =
     256;  // where nothing is set: a browser opens six, an office hundreds
 
-bool Alarm::raise(Time now) {
-    last_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-    return !raised_.exchange(true, std::memory_order_relaxed);
-}
-
-bool Alarm::calmed_down(Time now) {
-    if (!raised()) return false;
-    const Time last{Duration(last_.load(std::memory_order_relaxed))};
-    return now - last >= calm && raised_.exchange(false, std::memory_order_relaxed);
-}
-
 void Admission::set_limits(const Limits& limits) {
     // What stays free for upstreams, log, control and what else must not fail.
     const std::uint64_t reserve = std::min(limits.descriptors / 2, 64 + limits.descriptors / 16);

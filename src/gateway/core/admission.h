@@ -16,24 +16,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/time.h"
 #include "gateway/core/networks.h"
 
 namespace havn::gateway {
-
-// Something that is wrong for a while: said once when it begins and once when it has been over for `calm`.
-class Alarm {
-  public:
-    static constexpr seconds calm{10};
-
-    bool raise(Time now);        // true: this is news
-    bool calmed_down(Time now);  // true: it is over, which is news
-    bool raised() const { return raised_.load(std::memory_order_relaxed); }
-
-  private:
-    std::atomic<bool> raised_{false};
-    std::atomic<Duration::rep> last_{0};
-};
 
 class Admission {
   public:
@@ -88,8 +73,6 @@ class Admission {
     std::uint64_t descriptors_max() const { return descriptors_.load(std::memory_order_relaxed); }
     std::uint64_t connections() const { return edge_.load(std::memory_order_relaxed); }
     bool full() const;
-
-    Alarm descriptors_short, edge_full, address_full;
 
   private:
     struct Shard {

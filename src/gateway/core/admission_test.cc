@@ -106,17 +106,5 @@ TEST_F(Door, counts_across_threads) {
     EXPECT_EQ(let_in("192.0.2.1", 1000), 300);
 }
 
-TEST(alarm, is_news_once_until_it_has_been_calm) {
-    Alarm alarm;
-    Time now{seconds(100)};
-    EXPECT_FALSE(alarm.calmed_down(now));
-    EXPECT_TRUE(alarm.raise(now));
-    EXPECT_FALSE(alarm.raise(now + seconds(1)));
-    EXPECT_FALSE(alarm.calmed_down(now + seconds(10)));  // it was raised again in between
-    EXPECT_TRUE(alarm.calmed_down(now + seconds(11)));
-    EXPECT_FALSE(alarm.calmed_down(now + seconds(12)));
-    EXPECT_TRUE(alarm.raise(now + seconds(13)));
-}
-
 }  // namespace
 }  // namespace havn::gateway

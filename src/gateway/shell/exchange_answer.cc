@@ -103,7 +103,7 @@ void Exchange::collect() {
 void Exchange::answer_out_of_memory() {
     held_.release();
     entry_->queue->refused.add();
-    worker_.metrics().memory_refusals.add();
+    worker_.job_refused();
     answer_error(503, "memory",
                  "too many request bodies are held for queues at present; the job was not accepted, "
                  "send it again later",

@@ -454,6 +454,9 @@ io::Task<rpc::Response> Gateway::get_status(rpc::Request) {
         connections += metrics->connections_open.value();
         requests += metrics->requests_in_flight.value();
     }
+    Json short_of = Json::array();
+    for (const Shortage& one : shortages(shared_.alarms, shared_.admission, shared_.memory, io::now()))
+        short_of.push_back({{"cause", one.cause}, {"message", one.message}, {"unwell", one.unwell}});
     co_return rpc::json({{"ready", ready_},
                          {"revision", config_->revision},
                          {"threads", threads_.size()},
@@ -462,6 +465,7 @@ io::Task<rpc::Response> Gateway::get_status(rpc::Request) {
                          {"memory_bytes", shared_.memory.used()},
                          {"memory_bytes_max", shared_.memory.limit()},
                          {"requests_in_flight", requests},
+                         {"short_of", std::move(short_of)},
                          {"endpoints_version", version_},
                          {"services", to_json(endpoints_)}});
 }

@@ -36,7 +36,7 @@ void Listener::on_ready(std::uint32_t) {
             worker_.accepted(std::move(fd), ip_of(address), std::move(place), service_);
             continue;
         }
-        if (errno == EAGAIN) return worker_.accepted_all();
+        if (errno == EAGAIN) return;
         if (errno == EINTR || errno == ECONNABORTED) continue;
         return worker_.accept_failed(errno);
     }

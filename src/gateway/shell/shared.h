@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "gateway/core/admission.h"
+#include "gateway/core/alarms.h"
 #include "gateway/core/memory.h"
 
 namespace havn::gateway {
@@ -13,6 +14,7 @@ class Worker;
 struct Shared {
     MemoryBudget memory{64u << 20};
     Admission admission;
+    Alarms alarms;
 
     // Asks the other threads to close idle connections too. Safe from any thread.
     std::function<void(const Worker& asking, Duration idle)> shed_elsewhere = [](const Worker&, Duration) {};

@@ -17,7 +17,7 @@ static constexpr std::size_t log_flush_bytes = 65536;
 static constexpr milliseconds log_flush_after{200};
 static constexpr milliseconds accept_pause{100};
 static constexpr std::size_t free_exchanges_max = 1024;
-static constexpr std::size_t shed_at_once = 16;    // clients, when descriptors are short
+static constexpr std::size_t shed_at_once = 16;    // clients, when descriptors or places are short
 static constexpr std::size_t shed_steps_max = 64;  // busy ones looked at to find an idle one
 static constexpr milliseconds idle_min{200};       // between two requests, at the least
 
@@ -144,9 +144,18 @@ Admission::Place Worker::place_at_hand(bool from_outside) {
 Admission::Place Worker::place_for_one(bool from_outside) {
     Admission& admission = shared_.admission;
     Admission::Place place = place_at_hand(from_outside);
-    if (!place && shed_idle(1, idle_min) > 0) place = admission.reserve();
+    // What one thread frees another may take first, which then has nobody to close for itself.
+    for (std::size_t tries = 0; !place && tries < shed_at_once && shed_idle(1, idle_min) > 0; ++tries) {
+        place = admission.reserve();
+        if (is_news(shared_.alarms.shedding)) {
+            log::warning(
+                "{} connections from outside are open: those idle for longest are closed for new ones; raise "
+                "max_connections in [gateway.limits] or the limit of open files ({})",
+                admission.connections(), admission.descriptors_max());
+        }
+    }
     if (place) return place;
-    if (admission.edge_full.raise(now_)) {
+    if (is_news(shared_.alarms.full)) {
         log::warning(
             "{} connections from outside are open and none has been idle for long: new ones wait; raise "
             "max_connections in [gateway.limits] or the limit of open files ({})",
@@ -164,7 +173,7 @@ void Worker::accepted(io::Fd fd, const IpAddress& address, Admission::Place plac
     const bool trusted = service != nullptr || is_trusted(address);
     if (!trusted && !admission.settle(place, address)) {
         metrics_.connections_refused.add();
-        if (admission.address_full.raise(now_)) {
+        if (is_news(shared_.alarms.address)) {
             log::warning(
                 "{} has {} connections open: further ones of it are closed; a proxy of yours belongs into "
                 "trusted_proxies, else raise max_connections_per_address in [gateway.limits]",
@@ -181,17 +190,33 @@ void Worker::accepted(io::Fd fd, const IpAddress& address, Admission::Place plac
     metrics_.connections_open.add();
 }
 
-// Everybody who knocked is in: what was short may be over.
-void Worker::accepted_all() {
-    Admission& admission = shared_.admission;
-    if (admission.descriptors_short.calmed_down(now_)) log::info("accept: there are descriptors again");
-    if (admission.edge_full.calmed_down(now_)) log::info("connections from outside find room again");
-    if (admission.address_full.calmed_down(now_)) log::info("no address has too many connections any more");
+void Worker::job_refused() {
+    metrics_.memory_refusals.add();
+    if (!is_news(shared_.alarms.memory)) return;
+    log::warning(
+        "request bodies for queues fill the memory for them ({} of {} bytes): jobs are answered 503 until "
+        "there "
+        "is room; raise memory in [gateway]",
+        shared_.memory.used(), shared_.memory.limit());
+}
+
+bool Worker::is_news(Alarm& alarm) {
+    if (!alarm_timer_.is_set()) deadlines_.set(alarm_timer_, now_ + Alarm::calm);
+    return alarm.raise(now_);
+}
+
+void Worker::tell_what_is_over() {
+    bool any = false;
+    for (const auto& [alarm, over] : shared_.alarms.all()) {
+        if (alarm->calmed_down(now_)) log::info("{}", over);
+        any = any || alarm->raised();
+    }
+    if (any) deadlines_.set(alarm_timer_, now_ + Alarm::calm);
 }
 
 void Worker::accept_failed(int error_number) {
     if (free_descriptors(error_number)) return;  // the listener is level-triggered and tells again
-    if (shared_.admission.descriptors_short.raise(now_)) {
+    if (is_news(shared_.alarms.descriptors)) {
         log::warning("accept: {}; trying again", std::strerror(error_number));
     }
     pause_accepting(true);
@@ -200,7 +225,7 @@ void Worker::accept_failed(int error_number) {
 bool Worker::free_descriptors(int error_number) {
     if (error_number != EMFILE && error_number != ENFILE) return false;
     const std::size_t closed = shed_idle(shed_at_once, Duration::zero());
-    if (shared_.admission.descriptors_short.raise(now_)) {
+    if (is_news(shared_.alarms.descriptors)) {
         log::warning(
             "{} (limit {}): connections from outside that are idle are closed; raise the limit of open files "
             "(LimitNOFILE of the unit, ulimit -Hn), or lower max_connections in [gateway.limits]",

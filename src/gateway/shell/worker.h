@@ -77,10 +77,10 @@ class Worker : private Services::Observer {
     Admission::Place place_for_one(bool from_outside);
     Admission::Place place_at_hand(bool from_outside);
     void accepted(io::Fd fd, const IpAddress& address, Admission::Place place, const RouteEntry* service);
-    void accepted_all();
     void accept_failed(int error_number);
     void client_waits(Client& client);  // for its next request
     void client_closed(Client& client);
+    void job_refused();         // its body found no room in memory
     std::size_t lingering = 0;  // clients given time to send what nobody will read
 
     // Closes up to `most` clients from outside that have waited for their next request for `idle` at least,
@@ -128,6 +128,10 @@ class Worker : private Services::Observer {
     bool is_trusted(const IpAddress& address) const;
     void flush_log();
 
+    // Notes that it is wrong now; true when that is news. Word that it is over comes by itself.
+    bool is_news(Alarm& alarm);
+    void tell_what_is_over();
+
     Shared& shared_;
     Metrics& metrics_;
     MemoryShare memory_{shared_.memory};
@@ -155,6 +159,7 @@ class Worker : private Services::Observer {
     std::string log_lines_;
     CallTimer<&Worker::flush_log> log_timer_{*this};
     CallTimer<&Worker::resume_accepting> accept_timer_{*this};
+    CallTimer<&Worker::tell_what_is_over> alarm_timer_{*this};
     bool edge_paused_ = false, services_paused_ = false;
     bool more_to_send_ = false;
     bool stopping_ = false;
