@@ -3,8 +3,9 @@
     load.py '{"address": "127.0.0.1:8080", "connections": 200, "rate": 2000, "paths": ["/"]}'
 
 A request is due at its time whether or not those before it were answered (no coordinated omission), takes a free
-connection or waits for one, and its time runs from when it was due to the last byte. Commands come on stdin, a line each,
-and each is answered with a line of JSON:
+connection or waits for one, and its time runs from when it was due to the last byte. With `body` it is a POST of so many
+bytes, with `close` each has a connection of its own. Commands come on stdin, a line each, and each is answered with a line of
+JSON:
 
     begin        what comes from now on is counted anew
     take N       the figures, once N more requests were answered since `begin`
@@ -23,6 +24,46 @@ import sys
 import time
 
 FAILURES_KEPT = 5
+
+
+class Commands:
+    """Lines on stdin, for a loop that must not wait for them."""
+
+    def __init__(self):
+        self.rest, self.ended = b"", False
+        os.set_blocking(0, False)
+
+    def read(self):
+        """The words of each line that came; `ended` once there will be no more."""
+        data = os.read(0, 65536)
+        self.ended = not data
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        return [line.decode().split() for line in lines]
+
+
+def answer(figures):
+    print(json.dumps(figures), flush=True)
+
+
+def connection_to(address, source, poll):
+    """A socket on its way to `address`; writable once it is there."""
+    client = socket.socket()
+    client.setblocking(False)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if source:
+        client.setsockopt(socket.IPPROTO_IP, 24, 1)   # IP_BIND_ADDRESS_NO_PORT: ports are counted per pair
+        client.bind((source, 0))
+    error = client.connect_ex(address)
+    if error not in (0, errno.EINPROGRESS):
+        client.close()
+        raise OSError(error, os.strerror(error))
+    poll.register(client, select.EPOLLIN | select.EPOLLOUT)
+    return client
+
+
+def address_of(text):
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 class Tally:
@@ -48,28 +89,22 @@ class Tally:
 
 
 class Connection:
-    """One keep-alive connection; `due` is the time of the request under way, or None."""
+    """One connection at a time; `due` is the time of the request under way, or None."""
 
     def __init__(self, load):
-        self.load, self.due = load, None
-        self.open()
+        self.load, self.due, self.socket = load, None, None
+        if not load.close:
+            self.open()
 
     def open(self):
         self.received, self.needed, self.status = b"", None, None
-        self.socket = socket.socket()
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.load.source:
-            self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)   # IP_BIND_ADDRESS_NO_PORT
-            self.socket.bind((self.load.source, 0))
-        error = self.socket.connect_ex(self.load.address)
-        if error not in (0, errno.EINPROGRESS):
-            raise OSError(error, os.strerror(error))
+        self.socket = connection_to(self.load.address, self.load.source, self.load.poll)
         self.load.by_fd[self.socket.fileno()] = self
-        self.load.poll.register(self.socket, select.EPOLLIN | select.EPOLLOUT)
         self.connected, self.request = False, None
 
     def start(self, due, request):
+        if not self.socket:
+            self.open()
         self.due, self.request = due, request
         if self.connected:
             self.send()
@@ -117,19 +152,26 @@ class Connection:
         tally = self.load.tally
         tally.seconds.append(time.monotonic() - self.due)
         if not 200 <= self.status < 300:
-            tally.fail(f"{self.status} {self.received[self.received.find(bytes(4 * [0])):][:200]!r}", True)
+            tally.fail(f"{self.status} {self.received[-200:]!r}", True)
         self.due, self.needed, self.received = None, None, b""
+        if self.load.close:
+            self.shut()
         self.load.idle.append(self)
 
-    def broken(self, error):
-        """The request under way has failed; the connection is opened again."""
+    def shut(self):
         self.load.poll.unregister(self.socket)
         del self.load.by_fd[self.socket.fileno()]
         self.socket.close()
+        self.socket = None
+
+    def broken(self, error):
+        """The request under way has failed; the connection is opened again."""
+        self.shut()
         self.load.tally.reconnects += 1
         begun, due, unsent = bool(self.received), self.due, self.request
         self.due = None
-        self.open()
+        if not self.load.close:
+            self.open()
         if due is None:
             return
         if unsent is not None and error == "closed":   # it had been closed before it was used
@@ -140,16 +182,16 @@ class Connection:
 
 
 class Load:
-    def __init__(self, address, connections, rate, paths=("/",), source=None, host="h"):
-        host_name, _, port = address.rpartition(":")
-        self.address, self.source, self.interval = (host_name, int(port)), source, 1 / rate
-        self.requests = [f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for path in paths]
+    def __init__(self, address, connections, rate, paths=("/",), source=None, body=None, close=False):
+        self.address, self.source, self.interval, self.close = address_of(address), source, 1 / rate, close
+        more = "Connection: close\r\n" * close + (f"Content-Length: {body}\r\n" if body else "")
+        self.requests = [f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: h\r\n{more}\r\n".encode() +
+                         b"x" * (body or 0) for path in paths]
         self.poll, self.by_fd, self.tally = select.epoll(), {}, Tally()
         self.idle = [Connection(self) for _ in range(connections)]
         self.idle.reverse()
         self.waiting = []   # times of requests that are due and have no connection
-        self.commands = b""
-        os.set_blocking(0, False)
+        self.commands = Commands()
         self.poll.register(0, select.EPOLLIN)
 
     def run(self):
@@ -172,23 +214,19 @@ class Load:
                 self.answer()
 
     def listen(self):
-        data = os.read(0, 65536)
-        self.commands += data
-        while b"\n" in self.commands:
-            line, _, self.commands = self.commands.partition(b"\n")
-            command, *arguments = line.decode().split()
+        for command, *arguments in self.commands.read():
             if command == "begin":
                 self.tally = Tally()
-                print("{}", flush=True)
+                answer({})
             elif command == "take":
                 self.tally.wanted = len(self.tally.seconds) + int(arguments[0])
             else:
                 self.answer()
-        return bool(data)
+        return not self.commands.ended
 
     def answer(self):
         self.tally.wanted = None
-        print(json.dumps(self.tally.figures()), flush=True)
+        answer(self.tally.figures())
 
 
 if __name__ == "__main__":

@@ -42,44 +42,26 @@ def metrics(platform):
             (line.rsplit(" ", 1) for line in ask(platform, "/metrics").splitlines() if line and line[0] != "#")}
 
 
-class Load:
-    """A process of load.py: see there. `nice` above 0 where it must not take the time of what it measures."""
+class Client:
+    """A process of `script` with these settings, which answers a line of JSON to each line it is told. `nice` above 0 where it must
+    not take the time of what it measures."""
 
-    def __init__(self, address, connections, rate, nice=0, **options):
-        settings = json.dumps({"address": address, "connections": connections, "rate": rate, **options})
-        self.process = subprocess.Popen(["nice", "-n", str(nice), PYTHON, HERE / "load.py", settings],
+    def __init__(self, script, nice=0, **settings):
+        self.process = subprocess.Popen(["nice", "-n", str(nice), PYTHON, HERE / script, json.dumps(settings)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.begin()
 
-    def _ask(self, command, seconds=30.0):
+    def ask(self, command, seconds=30.0):
         self.process.stdin.write(command.encode() + b"\n")
         self.process.stdin.flush()
         readable, _, _ = select.select([self.process.stdout], [], [], seconds)
-        assert readable, f"load.py did not answer {command!r} within {seconds} s"
+        assert readable, f"{self.process.args[4]} did not answer {command!r} within {seconds} s"
         return json.loads(self.process.stdout.readline())
-
-    def begin(self):
-        """What comes from now on is counted anew."""
-        self._ask("begin")
-
-    def end(self):
-        """The figures since `begin`."""
-        return self._ask("end")
-
-    def take(self, count, seconds=120.0):
-        """The figures of the next `count` requests and those since `begin`."""
-        return self._ask(f"take {count}", seconds)
-
-    def measure(self, count, seconds=120.0):
-        """The figures of the next `count` requests."""
-        self.begin()
-        return self.take(count, seconds)
 
     def close(self):
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -92,6 +74,39 @@ class Load:
         self.close()
 
 
+class Load(Client):
+    """Requests at a steady rate: load.py."""
+
+    def __init__(self, address, connections, rate, nice=0, **options):
+        super().__init__("load.py", nice, address=address, connections=connections, rate=rate, **options)
+        self.begin()
+
+    def begin(self):
+        """What comes from now on is counted anew."""
+        self.ask("begin")
+
+    def end(self):
+        """The figures since `begin`."""
+        return self.ask("end")
+
+    def take(self, count, seconds=120.0):
+        """The figures of the next `count` requests and those since `begin`."""
+        return self.ask(f"take {count}", seconds)
+
+    def measure(self, count, seconds=120.0):
+        """The figures of the next `count` requests."""
+        self.begin()
+        return self.take(count, seconds)
+
+
 def undisturbed(before, during):
     """Whether the 99th percentile of other clients stayed within twice what it was, and none of them failed."""
     return during["failed"] == 0 and during["p99_ms"] <= max(2 * before["p99_ms"], FLOOR_MS)
+
+
+def memory_of(pid, key):
+    """Bytes that /proc/PID/status says: VmRSS now, VmHWM at the most."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no {key} of {pid}")
