@@ -73,10 +73,10 @@ class MemoryShare {
         spare_ = step_bytes;
     }
 
-    // Whether a body of this size could be held now.
-    bool has_room(std::uint64_t bytes) const {
+    // Whether a body of this size could be held now; `large` as above.
+    bool has_room(std::uint64_t bytes, bool large) const {
         const std::uint64_t limit = budget_.limit(), used = budget_.used();
-        return used + bytes <= limit - limit / 8 + spare_;
+        return used + bytes <= limit - (large ? limit / 8 : 0) + spare_;
     }
 
   private:

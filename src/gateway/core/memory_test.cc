@@ -60,9 +60,10 @@ TEST(memory, small_bodies_still_fit_when_large_ones_do_not) {
     }
     HeldBytes small(share);
     EXPECT_TRUE(small.append(std::string(2000, 'y')));
-    EXPECT_FALSE(share.has_room(1u << 20));
+    EXPECT_FALSE(share.has_room(100'000, true));
+    EXPECT_TRUE(share.has_room(100'000, false));
     held.clear();
-    EXPECT_TRUE(share.has_room(1u << 20));
+    EXPECT_TRUE(share.has_room(1u << 20, true));
 }
 
 TEST(memory, what_is_kept_along_counts_until_the_release) {

@@ -11,6 +11,7 @@ using Kind = http1::Framing::Kind;
 
 static constexpr std::uint64_t drained_bytes_max =
     65536;                                        // of an unread request body, to keep the connection
+static constexpr int collected_pieces_max = 16;   // of a body, before others have their turn
 static constexpr seconds answer_max{10};          // to take an answer of ours
 static constexpr std::uint64_t job_bytes = 2048;  // that a job costs beside its body and headers
 
@@ -76,7 +77,7 @@ void Exchange::collect() {
         return answer_error(413, "body", "the request body is larger than the route takes");
     }
     if (facts_.body.kind == Kind::length && !body_read_on_ &&
-        !worker_.memory().has_room(facts_.body.length)) {
+        !worker_.memory().has_room(facts_.body.length, facts_.body.length > HeldBytes::small_bytes)) {
         return answer_out_of_memory();
     }
     if (!is_set()) guard();
@@ -89,7 +90,8 @@ void Exchange::collect() {
         if (status == Socket::Status::blocked) return;
         if (status == Socket::Status::failed) return client_lost();
     }
-    while (!request_body_.done()) {
+    for (int pieces = 0; !request_body_.done(); ++pieces) {
+        if (pieces == collected_pieces_max) return worker_.drive_later(*client_);
         std::string_view piece;
         if (const Take taken = take_body_piece(piece); taken != Take::piece) return body_stopped(taken);
         if (held_.size() + piece.size() > max)
