@@ -4,7 +4,8 @@
 
 A request is due at its time whether or not those before it were answered (no coordinated omission), takes a free
 connection or waits for one, and its time runs from when it was due to the last byte. With `body` it is a POST of so many
-bytes, with `close` each has a connection of its own. Commands come on stdin, a line each, and each is answered with a line of
+bytes, with `close` each has a connection of its own, with `echo` each has a number in `?n=` with which the body of a 200 must
+begin. Commands come on stdin, a line each, and each is answered with a line of
 JSON:
 
     begin        what comes from now on is counted anew
@@ -15,6 +16,7 @@ A request fails when its connection ends before the answer is whole, or with a s
 a byte of the answer had come.
 """
 
+import collections
 import errno
 import json
 import os
@@ -69,6 +71,7 @@ def address_of(text):
 class Tally:
     def __init__(self):
         self.seconds, self.failures, self.failed, self.failed_begun, self.reconnects = [], [], 0, 0, 0
+        self.statuses, self.mixed_up = collections.Counter(), 0
         self.began, self.wanted = time.monotonic(), None
 
     def fail(self, what, begun):
@@ -83,7 +86,8 @@ class Tally:
         def part(share):
             return round(times[min(len(times) - 1, int(len(times) * share))] * 1000, 3) if times else None
         return {"answered": len(times), "failed": self.failed, "failed_begun": self.failed_begun,
-                "failures": self.failures, "reconnects": self.reconnects,
+                "failures": self.failures, "reconnects": self.reconnects, "statuses": self.statuses,
+                "mixed_up": self.mixed_up,
                 "rate": round(len(times) / max(time.monotonic() - self.began, 1e-9), 1),
                 "p50_ms": part(0.5), "p99_ms": part(0.99), "p999_ms": part(0.999), "max_ms": part(1)}
 
@@ -106,6 +110,9 @@ class Connection:
         if not self.socket:
             self.open()
         self.due, self.request = due, request
+        if self.load.echo:
+            self.number = b"%d" % self.load.count
+            self.request = request.replace(b" HTTP/1.1", b"?n=%s HTTP/1.1" % self.number, 1)
         if self.connected:
             self.send()
 
@@ -137,15 +144,21 @@ class Connection:
 
     def take(self, data):
         self.received += data
-        if self.needed is None:
-            head, found, _ = self.received.partition(b"\r\n\r\n")
+        while self.needed is None:
+            head, found, rest = self.received.partition(b"\r\n\r\n")
             if not found:
                 return
-            self.status = int(head[9:12])
-            at = head.lower().find(b"content-length:")
-            length = int(head[at + 15:].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            self.needed = len(head) + 4 + length
-        if len(self.received) >= self.needed:
+            if head[9:10] == b"1":   # interim
+                self.received = rest
+                continue
+            self.status, head = int(head[9:12]), head.lower()
+            self.last, self.body_at = b"\r\nconnection: close" in head, len(head) + 4
+            at = head.find(b"content-length:")
+            chunked = b"\r\ntransfer-encoding: chunked" in head
+            self.needed = self.body_at + (int(head[at + 15:].split(b"\r\n", 1)[0]) if at >= 0 else 0)
+            if chunked:
+                self.needed = -1
+        if self.received.endswith(b"\r\n0\r\n\r\n") if self.needed < 0 else len(self.received) >= self.needed:
             self.done()
 
     def done(self):
@@ -153,10 +166,21 @@ class Connection:
         tally.seconds.append(time.monotonic() - self.due)
         if not 200 <= self.status < 300:
             tally.fail(f"{self.status} {self.received[-200:]!r}", True)
+        tally.statuses[self.status] += 1
+        if self.load.echo and self.status == 200:
+            self.compare()
         self.due, self.needed, self.received = None, None, b""
-        if self.load.close:
+        if self.load.close or self.last:
             self.shut()
         self.load.idle.append(self)
+
+    def compare(self):
+        body = self.received[self.body_at:]
+        if self.needed < 0:
+            body = body.partition(b"\r\n")[2]   # behind the first chunk's size
+        if body.split(b" ", 1)[0] != self.number:
+            self.load.tally.mixed_up += 1
+            self.load.tally.fail(f"asked for {self.number}, got {self.received[-200:]!r}", True)
 
     def shut(self):
         self.load.poll.unregister(self.socket)
@@ -182,8 +206,9 @@ class Connection:
 
 
 class Load:
-    def __init__(self, address, connections, rate, paths=("/",), source=None, body=None, close=False):
-        self.address, self.source, self.interval, self.close = address_of(address), source, 1 / rate, close
+    def __init__(self, address, connections, rate, paths=("/",), source=None, body=None, close=False, echo=False):
+        self.address, self.source, self.interval = address_of(address), source, 1 / rate
+        self.close, self.echo, self.count = close, echo, 0
         more = "Connection: close\r\n" * close + (f"Content-Length: {body}\r\n" if body else "")
         self.requests = [f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: h\r\n{more}\r\n".encode() +
                          b"x" * (body or 0) for path in paths]
@@ -195,7 +220,7 @@ class Load:
         self.poll.register(0, select.EPOLLIN)
 
     def run(self):
-        next_due, count = time.monotonic(), 0
+        next_due = time.monotonic()
         while True:
             for fd, events in self.poll.poll(max(0.0, next_due - time.monotonic())):
                 if fd == 0:
@@ -208,8 +233,8 @@ class Load:
                 self.waiting.append(next_due)
                 next_due += self.interval
             while self.waiting and self.idle:
-                count += 1
-                self.idle.pop(0).start(self.waiting.pop(0), self.requests[count % len(self.requests)])
+                self.count += 1
+                self.idle.pop(0).start(self.waiting.pop(0), self.requests[self.count % len(self.requests)])
             if self.tally.wanted is not None and len(self.tally.seconds) >= self.tally.wanted:
                 self.answer()
 
