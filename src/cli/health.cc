@@ -57,6 +57,7 @@ std::string last_exit_of(const Json& row, WallTime now) {
 std::string note_of(const Json& row, WallTime now) {
     std::vector<std::string> notes;
     if (!is_wanted(row)) notes.emplace_back("gives way");
+    if (row.contains("refuses")) notes.emplace_back("refuses its configuration");
     const std::string state = text_of(row, "state");
     const std::string error = text_of(row, "error"), reason = text_of(row, "reason");
     if (!error.empty())
@@ -78,6 +79,18 @@ std::string note_of(const Json& row, WallTime now) {
         notes.push_back(left > 0 ? "next start in " + age(left) : "starts now");
     }
     return fmt::format("{}", fmt::join(notes, "; "));
+}
+
+std::vector<std::string> refusal_lines(const Json& rows) {
+    std::vector<std::string> lines;
+    for (const Json& row : rows) {
+        if (!is_wanted(row) || !row.contains("refuses") || !row["refuses"].is_object()) continue;
+        const Json& refuses = row["refuses"];
+        const std::string message = text_of(refuses, "message"), remedy = text_of(refuses, "remedy");
+        lines.push_back(fmt::format("{} refuses its configuration: {}{}{}", text_of(row, "name"), message,
+                                    remedy.empty() ? "" : "\n  ", remedy));
+    }
+    return lines;
 }
 
 std::vector<std::string> broker_lines(const Json& rows) {
@@ -130,6 +143,7 @@ std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
                                          row.contains("instance") ? row["instance"].dump() : "1", shown,
                                          why.empty() ? "" : ": " + why));
     }
+    for (std::string& line : refusal_lines(rows)) complaints.push_back(std::move(line));
     for (std::string& line : broker_lines(rows)) complaints.push_back(std::move(line));
     for (std::string& line : gateway_lines(rows, true)) complaints.push_back(std::move(line));
     return complaints;

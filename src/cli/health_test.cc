@@ -64,6 +64,16 @@ TEST(Health, a_gateway_that_refuses_others_is_not_well) {
     gateway_lines(Json::array({row("ready", {{"gateway", {{"short_of", {1, "x"}}}}})}));
 }
 
+TEST(Health, a_part_that_refuses_its_configuration_is_not_well) {
+    const Json refuses{{"message", "'orders' is in the way"}, {"remedy", "delete it"}};
+    const Json rows = Json::array({row("ready", {{"name", "broker"}, {"refuses", refuses}})});
+    const std::vector<std::string> lines{
+        "broker refuses its configuration: 'orders' is in the way\n  delete it"};
+    EXPECT_EQ(complaints_about(rows, noon), lines);
+    EXPECT_EQ(note_of(rows[0], noon), "refuses its configuration");
+    EXPECT_TRUE(refusal_lines(Json::array({row("ready", {{"refuses", "odd"}})})).empty());
+}
+
 TEST(Health, a_row_says_how_the_last_life_ended_and_what_comes_next) {
     EXPECT_EQ(since_of(row("ready"), noon), "10s");
     EXPECT_EQ(since_of(Json::object(), noon), "-");

@@ -62,6 +62,7 @@ static int show_once(const PsOptions& options, const Platform& platform, bool cl
         print_json(*rows);
     } else if (!options.quiet) {
         std::string text = (clear ? "\x1b[H\x1b[2J" : "") + rendered(*rows);
+        for (const std::string& line : refusal_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : broker_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : gateway_lines(*rows)) text += paint(Colour::yellow, line) + "\n";
         print(text);

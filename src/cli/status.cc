@@ -54,6 +54,8 @@ int status(const ShowOptions& options) {
                         unwell == 0 ? ", all well" : fmt::format(", {} not well: see `havn ps`", unwell));
     text +=
         fmt::format("platform   havn {}\ncommand    havn " HAVN_VERSION "\n", status->value("version", ""));
+    for (const std::string& line : rows ? refusal_lines(*rows) : std::vector<std::string>{})
+        text += paint(Colour::red, line) + "\n";
     if (!replaced.empty()) text += paint(Colour::yellow, replaced) + "\n";
     print(text);
     return Exit::ok;

@@ -1,6 +1,7 @@
 #include "control/api.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -52,6 +53,10 @@ static Error nothing_applied() {
     return {Error::Kind::not_found, "nothing has been applied yet", "type `havn up` in the project's folder"};
 }
 
+static Json refusal_json(const Error& error) {
+    return {{"message", error.message}, {"remedy", error.remedy}};
+}
+
 static Json listening(const supervisor::Desired& desired, std::string_view name) {
     Json addresses = Json::array();
     for (const supervisor::Listener& listener : desired.listeners) {
@@ -62,7 +67,11 @@ static Json listening(const supervisor::Desired& desired, std::string_view name)
 }
 
 Api::Answer Api::status(rpc::Request) {
-    Json answer{{"version", HAVN_VERSION}, {"revision", 0}, {"processes", supervisor_.processes().size()}};
+    Json answer{{"version", HAVN_VERSION},
+                {"revision", 0},
+                {"processes", supervisor_.processes().size()},
+                {"refusals", Json::object()}};
+    for (const auto& [part, error] : parts_.refusals()) answer["refusals"][part] = refusal_json(error);
     if (const Result<std::string> binary = io::binary_id()) answer["binary"] = *binary;
     if (const std::optional<Revision>& current = applier_.current()) {
         const supervisor::Desired& desired = current->compiled.supervisor;
@@ -81,12 +90,21 @@ Api::Answer Api::status(rpc::Request) {
     co_return rpc::json(answer);
 }
 
-Api::Answer Api::processes(rpc::Request) {
+// The supervisor's, and which parts do not take their configuration.
+Json Api::process_table() const {
     Json rows = supervisor_.processes();
-    for (Json& row : rows) {  // `kill` with 0 reaches whoever types it
-        if (row.contains("pid") && row["pid"] == 0) row["pid"] = nullptr;
+    const std::map<std::string, Error> refusals = parts_.refusals();
+    for (Json& row : rows) {
+        if (row.contains("pid") && row["pid"] == 0) row["pid"] = nullptr;  // `kill` with 0 reaches its sender
+        if (row.value("kind", "") != "platform" || row.value("outdated", false)) continue;
+        const auto refusal = refusals.find(row.value("name", ""));
+        if (refusal != refusals.end()) row["refuses"] = refusal_json(refusal->second);
     }
-    co_return rpc::json(rows);
+    return rows;
+}
+
+Api::Answer Api::processes(rpc::Request) {
+    co_return rpc::json(process_table());
 }
 
 Api::Answer Api::routes(rpc::Request) {
@@ -204,6 +222,7 @@ Api::Answer Api::scale(rpc::Request request) {
 Api::Answer Api::apply_wanted(Wanted wanted, bool force, Progress::Asked asked) {
     Result<Outcome> outcome = co_await applier_.apply(std::move(wanted), force);
     if (!outcome) co_return rpc::error(outcome.error());
+    parts_.try_again();
     co_await retry_failed(outcome->before, asked.names);
     co_return follow(std::move(*outcome), std::move(asked));
 }
@@ -256,14 +275,13 @@ Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progres
     auto progress = std::make_shared<Progress>(wanted, asked, outcome.before, io::now());
     const Result<> told = co_await watch(out, progress, asked);
     Json done{{"event", "done"}, {"ok", progress->ok() && told}, {"revision", outcome.revision}};
+    std::vector<std::string> causes;
     for (const Progress::Outcome& one : progress->outcomes()) {
-        if (!one.ok())
-            done["message"] = done.contains("message")
-                                  ? done["message"].get<std::string>() + "\n" + one.sentence()
-                                  : one.sentence();
+        if (!one.ok()) causes.push_back(one.sentence());
         done["outcomes"].push_back(outcome_json(one));
     }
-    if (progress->ok() && !told) done["message"] = told.error().text();
+    if (!told) causes.push_back(told.error().text());
+    if (!causes.empty()) done["message"] = fmt::format("{}", fmt::join(causes, "\n"));
     if (applier_.current()) done["gateway"] = listening(applier_.current()->compiled.supervisor, "edge");
     sent = co_await out->send(std::move(done));
 }
@@ -283,21 +301,28 @@ static Json failure_json(const Progress::Failure& failure) {
             {"log", last_log_lines(failure.name, failure.instance)}};
 }
 
-// Whether the parts that what was asked for depends on know of it.
+// Whether the parts that what was asked for depends on know of it; but for those whose refusal is an outcome.
 Task<Result<>> Api::parts_told(std::shared_ptr<Progress> progress, Progress::Asked asked) {
     const bool everything = asked.names.empty();
     const bool gateway_asked = everything || asked.names.contains("gateway");
     const bool broker_asked = everything || asked.names.contains("broker");
     const std::set<std::string> services = progress->services();
-    const auto slow = [](const std::string& part) {
+    const std::map<std::string, Error> refusals = parts_.refusals();
+    const auto slow = [&refusals](const std::string& part) {
+        if (const auto refusal = refusals.find(part); refusal != refusals.end()) {
+            return Error{refusal->second.kind,
+                         fmt::format("{}: refuses its configuration: {}", part, refusal->second.message),
+                         refusal->second.remedy};
+        }
         return Error{
             Error::Kind::unavailable,
             fmt::format("the {} has not taken the new configuration within {} s; the former one holds", part,
                         told_patience / seconds(1)),
             fmt::format("see `havn ps` and `havn logs {}`; `havn restart {}` starts it anew", part, part)};
     };
-    if (broker_asked && !parts_.told("broker")) co_return std::unexpected(slow("broker"));
-    if (!gateway_asked && services.empty()) co_return Result<>{};
+    if (broker_asked && !parts_.told("broker") && !progress->refused("broker"))
+        co_return std::unexpected(slow("broker"));
+    if ((!gateway_asked && services.empty()) || progress->refused("gateway")) co_return Result<>{};
     if (!parts_.told("gateway")) co_return std::unexpected(slow("gateway"));
     // One that does not serve at all has its own line among the outcomes, if it was asked for.
     if (!parts_.serves("gateway")) co_return Result<>{};
@@ -314,7 +339,7 @@ Task<Result<>> Api::watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progr
     Time quiet_since = io::now();
     while (!out->gone()) {
         const std::uint64_t seen = supervisor_.revision();
-        std::vector<Json> events = progress->on(supervisor_.processes(), io::now());
+        std::vector<Json> events = progress->on(supervisor_.processes(), io::now(), parts_.refusals());
         for (const Progress::Failure& failure : progress->take_failures())
             events.push_back(failure_json(failure));
         if (events.empty() && io::now() - quiet_since >= sign_of_life)
@@ -397,7 +422,7 @@ Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked) {
 }
 
 Api::Answer Api::metrics(rpc::Request) {
-    std::vector<std::string> texts{process_metrics(supervisor_.processes())};
+    std::vector<std::string> texts{process_metrics(process_table())};
     rpc::Client gateway = Parts::gateway();
     Result<std::string> answer = co_await gateway.text("GET", "/metrics", nullptr, part_timeout);
     if (answer) texts.push_back(std::move(*answer));

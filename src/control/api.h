@@ -49,6 +49,7 @@ class Api {
     Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progress::Asked asked);
     Task<Result<>> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress,
                          Progress::Asked asked);
+    Json process_table() const;
     Task<Result<>> parts_told(std::shared_ptr<Progress> progress, Progress::Asked asked);
     Task<void> tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked);
     Result<> known(const std::string& name) const;

@@ -14,12 +14,14 @@ std::string process_metrics(const Json& processes) {
     struct Row {
         std::string name, instance, kind, state;
         std::uint64_t restarts = 0;
+        bool refuses = false;
     };
     std::vector<Row> rows;
     std::set<std::tuple<std::string, std::string>> written;  // while an instance is replaced there are two
     for (const Json& process : processes) {
-        Row row{process.value("name", ""), std::to_string(process.value("instance", 1)),
-                process.value("kind", ""), process.value("state", ""), process.value("restarts", 0u)};
+        Row row{process.value("name", ""),     std::to_string(process.value("instance", 1)),
+                process.value("kind", ""),     process.value("state", ""),
+                process.value("restarts", 0u), process.contains("refuses")};
         if (written.emplace(row.name, row.instance).second) rows.push_back(std::move(row));
     }
     prometheus::Writer out;
@@ -36,6 +38,11 @@ std::string process_metrics(const Json& processes) {
     for (const Row& row : rows) {
         out.sample({{"name", row.name}, {"instance", row.instance}, {"kind", row.kind}, {"state", row.state}},
                    std::uint64_t{1});
+    }
+    out.family("havn_configuration_refused", "gauge",
+               "Whether the part does not take the configuration in force.");
+    for (const Row& row : rows) {
+        if (row.kind == "platform") out.sample({{"name", row.name}}, std::uint64_t{row.refuses});
     }
     return out.take();
 }

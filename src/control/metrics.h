@@ -7,8 +7,8 @@
 
 namespace havn::control {
 
-// havn_process_up, havn_process_restarts_total and havn_process_state, from the supervisor's table of
-// processes.
+// havn_process_up, havn_process_restarts_total, havn_process_state and havn_configuration_refused, from the
+// table of processes.
 std::string process_metrics(const Json& processes);
 
 // Texts of several sources as one. A family that more than one of them declares keeps its first HELP and TYPE

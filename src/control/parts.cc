@@ -9,14 +9,14 @@ namespace havn::control {
 
 static constexpr Duration answer_timeout = seconds(5);
 static constexpr Duration retry_pause = milliseconds(20);
-static constexpr Duration refused_pause = seconds(1);  // something else has to change first
+static constexpr Duration refused_pause = seconds(1), refused_pause_max = seconds(10);
+static constexpr const char* names[] = {"gateway", "broker"};
 
 void Parts::set(const Compiled& compiled) {
     const auto replace = [this](const char* name, Json config) {
         Part& part = parts_[name];
         part.config = std::move(config);
         ++part.generation;
-        part.complained = false;
     };
     replace("gateway", gateway::to_json(compiled.gateway));
     if (compiled.supervisor.embedded_broker) {
@@ -24,7 +24,22 @@ void Parts::set(const Compiled& compiled) {
     } else {
         parts_.erase("broker");
     }
-    wake();
+    try_again();
+}
+
+void Parts::wake() {
+    for (auto& [name, part] : parts_) {
+        if (part.refusal) part.ask_at = std::min(part.ask_at, part.asked_at + refused_pause);
+    }
+    wake_.cancel();
+}
+
+void Parts::try_again() {
+    for (auto& [name, part] : parts_) {
+        part.ask_at = Time::min();
+        part.pause = refused_pause;
+    }
+    wake_.cancel();
 }
 
 // 0 when it has no process. One that is not ready yet may be waiting for what only we can tell it: a part
@@ -44,31 +59,51 @@ bool Parts::knows(const std::string& name, const Part& part) const {
     return pid == 0 || (part.told == part.generation && part.told_pid == pid);
 }
 
-bool Parts::all_told() const {
+std::map<std::string, Error> Parts::refusals() const {
+    std::map<std::string, Error> refusals;
     for (const auto& [name, part] : parts_) {
-        if (!knows(name, part)) return false;
+        if (part.refusal && running_pid(name) == part.asked_pid) refusals.emplace(name, *part.refusal);
     }
-    return true;
+    return refusals;
 }
 
-Task<bool> Parts::tell(std::string name) {
+// When the part has to be told next: never, as long as it knows.
+Time Parts::due(const std::string& name) const {
+    const auto part = parts_.find(name);
+    if (part == parts_.end() || knows(name, part->second)) return Time::max();
+    return running_pid(name) == part->second.asked_pid ? part->second.ask_at : Time::min();
+}
+
+Task<void> Parts::tell(std::string name) {
     const int pid = running_pid(name);
     const std::uint64_t generation = parts_[name].generation;
     rpc::Client client("unix:run/" + name + ".sock");
     Result<Json> told = co_await client.request("PUT", "/config", parts_[name].config, answer_timeout);
     const auto found = parts_.find(name);
-    if (found == parts_.end()) co_return true;
-    Part& part = found->second;
+    if (found == parts_.end() || found->second.generation != generation) co_return;
+    found->second.asked_pid = pid;
     if (told) {
-        part.told = generation;
-        part.told_pid = pid;
-        part.refused = false;
-    } else if (told.error().kind != Error::Kind::unavailable) {  // else: not listening yet
-        part.refused = true;
-        if (!std::exchange(part.complained, true))
-            log::warning("{} could not be told of its configuration: {}", name, told.error().text());
+        found->second.told = generation;
+        found->second.told_pid = pid;
     }
-    co_return told.has_value();
+    note_answer(name, found->second, told);
+}
+
+void Parts::note_answer(const std::string& name, Part& part, const Result<Json>& answer) {
+    part.asked_at = io::now();
+    part.ask_at = part.asked_at + retry_pause;
+    if (answer) {
+        part.refusal.reset();
+        part.pause = refused_pause;
+        if (!std::exchange(part.logged, {}).empty()) log::info("the {} takes its configuration now", name);
+        return;
+    }
+    if (answer.error().kind == Error::Kind::unavailable) return;  // not listening yet
+    part.refusal = answer.error();
+    part.ask_at = part.asked_at + part.pause;
+    part.pause = std::min(part.pause * 2, refused_pause_max);
+    if (std::exchange(part.logged, answer.error().text()) == part.logged) return;
+    log::warning("the {} refuses its configuration: {}", name, part.logged);
 }
 
 bool Parts::told(const std::string& name) const {
@@ -101,18 +136,13 @@ Task<bool> Parts::gateway_follows(std::set<std::string> services) {
 
 Task<void> Parts::keep_told() {
     for (;;) {
-        bool failed = false;
-        Duration pause = retry_pause;
-        for (const char* name : {"gateway", "broker"}) {
-            const auto part = parts_.find(name);
-            if (part == parts_.end() || knows(name, part->second)) continue;
-            const bool told = co_await tell(name);
-            failed = failed || !told;
-            const auto asked = parts_.find(name);  // what there is may have changed meanwhile
-            if (!told && asked != parts_.end() && asked->second.refused) pause = refused_pause;
+        for (const char* name : names) {
+            if (due(name) <= io::now()) co_await tell(name);
         }
-        if (!failed && !all_told()) continue;  // it changed while the other was being told
-        wake_.expires_at(failed ? io::now() + pause : Time::max());
+        Time next = Time::max();  // what there is may have changed while another was being told
+        for (const char* name : names) next = std::min(next, due(name));
+        if (next <= io::now()) continue;
+        wake_.expires_at(next);
         [[maybe_unused]] auto woken = co_await wake_.async_wait(io::result);
     }
 }

@@ -11,7 +11,8 @@ using Verdict = Progress::Verdict;
 
 static constexpr const char* unknown_end = "it ended";
 static constexpr std::uint32_t part_retries = 5;
-static constexpr Duration part_timeout = seconds(60);  // a broker with a long log takes its time
+static constexpr Duration part_timeout = seconds(60);            // a broker with a long log takes its time
+static constexpr Duration refusal_interval = milliseconds(100);  // that one is over shows in no table
 
 static std::string label_of(const std::pair<std::string, std::uint32_t>& key) {
     return fmt::format("{}.{}", key.first, key.second);
@@ -100,7 +101,8 @@ std::map<Progress::Key, Progress::Rows> Progress::sort_rows(const Json& processe
     return sorted;
 }
 
-std::vector<Json> Progress::on(const Json& processes, Time now) {
+std::vector<Json> Progress::on(const Json& processes, Time now,
+                               const std::map<std::string, Error>& refusals) {
     std::vector<Json> events;
     const std::map<Key, Rows> rows = sort_rows(processes);
     look_again_at_ = Time::max();
@@ -111,9 +113,14 @@ std::vector<Json> Progress::on(const Json& processes, Time now) {
         slot.replacing = slot.replacing || (found->second.former_there && slot.was_ready);
         if (found->second.fresh) follow(key, slot, *found->second.fresh, now, events);
     }
+    for (auto& [key, slot] : slots_) {
+        const auto refusal = refusals.find(key.first);
+        slot.refusal = slot.program || refusal == refusals.end() ? "" : refusal->second.text();
+    }
     find_failing(rows);
-    for (auto& [key, slot] : slots_) decide(key, slot, rows, now);
     collect_leaving(processes);
+    note_movement(now);
+    for (auto& [key, slot] : slots_) decide(key, slot, rows, now);
     give_up(now);
     settled_ = leaving_.empty() || gave_up_;
     for (auto& [key, slot] : slots_) {
@@ -208,6 +215,8 @@ void Progress::decide(const Key& key, Slot& slot, const std::map<Key, Rows>& row
     }
     if (slot.has_failed) {
         slot.verdict = Verdict::failed;
+    } else if (!slot.refusal.empty()) {
+        judge_refusal(slot, now);
     } else if (slot.state == "ready") {
         if (!is_steady(slot, now) || found->second.former_there) return;
         const bool same = slot.had_process && slot.pid == slot.pid_before;
@@ -218,6 +227,13 @@ void Progress::decide(const Key& key, Slot& slot, const std::map<Key, Rows>& row
         slot.verdict = Verdict::blocked;
         slot.cause = unmet;
     }
+}
+
+void Progress::judge_refusal(Slot& slot, Time now) {
+    look_again_at_ = std::min(look_again_at_, now + refusal_interval);
+    if (now - moved_at_ < refused_time) return;
+    slot.verdict = Verdict::refused;
+    slot.cause = "refuses its configuration: " + slot.refusal;
 }
 
 // A program is replaced one instance after the other: one that fails holds those after it.
@@ -297,8 +313,7 @@ Duration Progress::patience() const {
     return longest + seconds(15);
 }
 
-// Standing still is an end as well: then what is pending has failed.
-void Progress::give_up(Time now) {
+void Progress::note_movement(Time now) {
     std::string seen = fmt::format("{}", fmt::join(leaving_, ","));
     for (const auto& [key, slot] : slots_) {
         seen += fmt::format(" {}:{}:{}:{}:{}", label_of(key), slot.state, slot.pid, slot.restarts,
@@ -308,6 +323,10 @@ void Progress::give_up(Time now) {
         last_seen_ = std::move(seen);
         moved_at_ = now;
     }
+}
+
+// Standing still is an end as well: then what is pending has failed.
+void Progress::give_up(Time now) {
     gave_up_ = now - moved_at_ >= patience();
     look_again_at_ = std::min(look_again_at_, moved_at_ + patience());
     if (!gave_up_) return;
@@ -323,6 +342,11 @@ bool Progress::ok() const {
                const Verdict verdict = entry.second.verdict;
                return verdict == Verdict::ready || verdict == Verdict::unchanged;
            });
+}
+
+bool Progress::refused(const std::string& part) const {
+    const auto slot = slots_.find({part, 1});
+    return slot != slots_.end() && slot->second.verdict == Verdict::refused;
 }
 
 std::set<std::string> Progress::services() const {
@@ -346,6 +370,10 @@ std::vector<Progress::Outcome> Progress::outcomes() const {
         if (!as_asked && slot.former_serves) ++outcome.former;
         if (slot.verdict == Verdict::failed)
             outcome.causes.push_back(fmt::format("{} failed: {}", label_of(key), slot.cause));
+        if (slot.verdict == Verdict::refused) {
+            outcome.refused = true;
+            outcome.causes.push_back(slot.cause);
+        }
         if (slot.verdict == Verdict::blocked)
             outcome.causes.push_back(fmt::format("{} {}", label_of(key), slot.cause));
     }
@@ -360,7 +388,7 @@ std::vector<Progress::Outcome> Progress::outcomes() const {
 std::string Progress::Outcome::sentence() const {
     static constexpr std::size_t causes_max = 3;
     std::string text = name + ":";
-    if (wanted > 0)
+    if (wanted > 0 && !refused)
         text += fmt::format(" {} of {} {};", replacing ? replaced : ready, wanted,
                             replacing ? "replaced" : "ready");
     for (std::size_t i = 0; i < std::min(causes.size(), causes_max); ++i)

@@ -7,7 +7,9 @@
 // ready; when it failed (its quick retries are used up, it was not ready within start_timeout, or it dies
 // again and again soon after it was ready); when it cannot get its turn because another instance of its
 // program failed; or when nothing about the slots has moved for `patience()`. An instance that died since the
-// change was asked for counts as ready only after `steady_time` without another end.
+// change was asked for counts as ready only after `steady_time` without another end. A part that refuses its
+// configuration is given `refused_time` after the last movement, for what stands in the way may go with the
+// change.
 //
 // The rows are those of the message "processes" (ARCHITECTURE.md); a row with `outdated` is on its way out,
 // or is to be replaced by another row of the same name and instance.
@@ -20,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "base/time.h"
 #include "supervisor/core/desired.h"
@@ -27,6 +30,7 @@
 namespace havn::control {
 
 inline constexpr Duration steady_time = seconds(5);
+inline constexpr Duration refused_time = seconds(4);
 
 class Progress {
   public:
@@ -49,6 +53,7 @@ class Progress {
         unchanged,  // by the process that was there before
         failed,
         kept,     // not replaced, because another instance failed; the former process goes on
+        refused,  // a part that runs, and does not take its configuration
         blocked,  // waits for a program that is not ready
     };
 
@@ -59,6 +64,7 @@ class Progress {
         std::uint32_t replaced = 0;           // ready in a process that was not there before
         std::uint32_t former = 0;             // instances that the former version still serves
         bool replacing = false;               // there was something to replace
+        bool refused = false;                 // a part: it runs, but not with its configuration
         std::vector<std::string> causes;      // "web.1 failed: exit 2"
         bool ok() const { return ready == wanted && causes.empty(); }
         std::string sentence() const;  // "web: 0 of 2 replaced; web.1 failed: exit 2; …"
@@ -71,13 +77,17 @@ class Progress {
 
     // Takes a table and returns what it shows of the slots that the one before did not:
     // {"event":"state","name","instance","kind","pid","state","restarts"} and, with the reason in "message",
-    // {"event":"problem","name","instance","message"}.
-    std::vector<Json> on(const Json& processes, Time now);
+    // {"event":"problem","name","instance","message"}. `refusals`: why parts do not take their configuration,
+    // by name.
+    std::vector<Json> on(const Json& processes, Time now, const std::map<std::string, Error>& refusals = {});
 
     // Nothing is pending any more.
     bool settled() const { return settled_; }
     // Settled, and everything is as asked.
     bool ok() const;
+
+    // Whether that part is here for refusing its configuration.
+    bool refused(const std::string& part) const;
 
     // When `on` should be called next although no table came.
     Time look_again_at() const { return look_again_at_; }
@@ -109,6 +119,7 @@ class Progress {
         bool failing = false;  // the supervisor says that it keeps ending
         bool has_failed = false;
         bool told = false;  // its failure
+        std::string refusal;
         std::string cause;
         // What the last table says.
         bool former_serves = false;
@@ -125,6 +136,8 @@ class Progress {
     void follow(const Key& key, Slot& slot, const Json& row, Time now, std::vector<Json>& events);
     void judge_life(Slot& slot, const Json& row, Time now);
     static bool is_steady(const Slot& slot, Time now);
+    void note_movement(Time now);
+    void judge_refusal(Slot& slot, Time now);
     void decide(const Key& key, Slot& slot, const std::map<Key, Rows>& rows, Time now);
     void find_failing(const std::map<Key, Rows>& rows);
     bool is_hopeless(const std::string& name, const std::map<Key, Rows>& rows, int depth);

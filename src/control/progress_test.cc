@@ -414,6 +414,48 @@ TEST(Progress, a_broker_that_recovers_is_given_its_time_but_not_for_ever) {
     EXPECT_FALSE(progress.ok());
 }
 
+// --- parts that do not take their configuration
+
+const std::map<std::string, Error> refusing{
+    {"broker", {Error::Kind::conflict, "'orders' is in the way", "delete it"}}};
+
+TEST(Progress, a_part_that_refuses_its_configuration_is_named_with_cause_and_remedy) {
+    Progress progress(desired({program("web")}), {}, table({}), start);
+    progress.on(table({row("web", 1, "ready", 10)}), start, refusing);
+    EXPECT_FALSE(progress.settled()) << "what is in the way may go with the change";
+    EXPECT_LE(progress.look_again_at(), start + refused_time);
+    progress.on(table({row("web", 1, "ready", 10)}), start + refused_time, refusing);
+    EXPECT_TRUE(progress.settled());
+    EXPECT_FALSE(progress.ok());
+    EXPECT_TRUE(progress.refused("broker"));
+    EXPECT_EQ(text_of(progress), "broker: refuses its configuration: 'orders' is in the way\n  delete it");
+    EXPECT_TRUE(progress.take_failures().empty()) << "it did not end: it has no last words";
+}
+
+TEST(Progress, a_refusal_counts_from_the_last_movement_on) {
+    Progress progress(desired({program("web")}), {}, table({}), start);
+    progress.on(table({row("web", 1, "starting", 10)}), start, refusing);
+    progress.on(table({row("web", 1, "ready", 10)}), start + seconds(20), refusing);
+    EXPECT_FALSE(progress.settled());
+    progress.on(table({row("web", 1, "ready", 10)}), start + seconds(21));
+    EXPECT_TRUE(progress.ok()) << "what was in the way went with the change";
+}
+
+TEST(Progress, a_part_that_never_got_a_configuration_it_takes_is_no_riddle) {
+    Progress progress(desired({}), {.names = {"broker"}}, Json::array(), start);
+    Json starting = Json::array({row("broker", 1, "starting", 50)});
+    starting[0]["kind"] = "platform";
+    progress.on(starting, start, refusing);
+    progress.on(starting, start + refused_time, refusing);
+    EXPECT_EQ(text_of(progress), "broker: refuses its configuration: 'orders' is in the way\n  delete it");
+}
+
+TEST(Progress, a_refusal_is_nothing_to_whoever_asked_for_something_else) {
+    Progress progress(desired({program("web")}), {.names = {"web"}}, table({}), start);
+    progress.on(table({row("web", 1, "ready", 10)}), start, refusing);
+    EXPECT_TRUE(progress.ok());
+}
+
 TEST(Progress, rows_that_make_no_sense_are_passed_over) {
     Progress progress(desired({program("web")}), {}, Json::array({1, "x", nullptr}), start);
     progress.on(Json::array({1, Json::object(), {{"name", 3}, {"pid", "x"}, {"instance", -4}}}), start);

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 
+import pika
 import pytest
 
 from harness import PYTHON, wait_for
@@ -166,6 +167,71 @@ def test_a_program_whose_folder_vanished_fails_with_that_cause(platform):
     assert "shop" in done.stderr and "No such file" in done.stderr and "keeps serving" in done.stderr
     (platform.folder / "elsewhere").rename(platform.folder / "shop")
     assert platform.run("restart", "web", timeout=PROMPT).returncode == 0
+
+
+# --- a part that refuses its configuration
+
+IN_THE_WAY = "refuses its configuration: the manifest's queue 'orders' exists already, and not as a durable queue"
+
+
+def test_a_queue_in_the_way_of_a_durable_one_is_the_cause_everywhere(platform):
+    platform.write("work.py", "import time\ntime.sleep(600)\n")
+    platform.manifest(f'[worker.clerk]\ncommand = "{PYTHON} work.py"\nstartsecs = "100ms"\n')
+    platform.up()
+    text = (platform.folder / "havn.toml").read_text()
+    connection = pika.BlockingConnection(pika.URLParameters(platform.amqp_url))
+    channel = connection.channel()
+    channel.queue_declare("orders")
+
+    platform.write("havn.toml", text + "[queue.orders]\n")
+    for _ in range(2):  # the second time nothing changes, and it is as true as before
+        done = platform.run("up", "-d", timeout=60)
+        assert done.returncode == 1
+        assert f"broker: {IN_THE_WAY}" in done.stdout and "delete it" in done.stdout
+    ps = platform.run("ps")
+    assert ps.returncode == 1 and f"broker {IN_THE_WAY}" in ps.stdout
+    status = platform.run("status").stdout
+    assert f"broker {IN_THE_WAY}" in status and "1 not well" in status
+    refusal = json.loads(platform.run("status", "--json").stdout)["refusals"]["broker"]
+    assert "'orders'" in refusal["message"] and "delete it" in refusal["remedy"]
+    assert platform.run("scale", "clerk=2", timeout=PROMPT).returncode == 0, "nobody asked for the broker"
+
+    channel.queue_delete("orders")
+    back = platform.run("up", "-d", timeout=60)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert platform.run("ps").returncode == 0
+    connection.close()
+    log = (platform.data / "logs/control.log").read_text()
+    assert log.count(IN_THE_WAY) == 1, log
+    assert log.count("takes its configuration now") == 1
+
+
+def test_a_queue_that_goes_with_the_change_is_in_nobodys_way(platform):
+    """The former version of the worker holds it, and gives it up when it is replaced."""
+    platform.write("hold.py", """
+        import os
+        import time
+        import pika
+        connection = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"]))
+        if os.environ.get("HOLD") == "yes":
+            connection.channel().queue_declare("orders", exclusive=True)
+        open("holds", "w").close()
+        connection.sleep(600)
+    """)
+    platform.manifest(f"""
+        [worker.clerk]
+        command = "{PYTHON} hold.py"
+        startsecs = "1s"
+        env = {{ HOLD = "yes" }}
+    """)
+    platform.up()
+    wait_for((platform.folder / "holds").exists, 20, "the worker to hold its queue")
+    edit(platform, 'HOLD = "yes"', 'HOLD = "no"')
+    path = platform.folder / "havn.toml"
+    path.write_text(path.read_text() + "[queue.orders]\n")
+    done = platform.run("up", "-d", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert platform.run("ps").returncode == 0
 
 
 # --- control that does not answer
