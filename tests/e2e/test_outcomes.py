@@ -104,6 +104,26 @@ def test_a_program_that_dies_again_soon_after_it_was_ready_is_not_called_ready(p
     assert "loop: 0 of 1 ready; loop.1 failed: " in done.stdout
 
 
+def test_a_worker_that_ends_long_after_it_was_ready_is_no_failed_start(platform):
+    """As docs/manifest.md says of startsecs."""
+    platform.write("once.py", """
+        import os
+        import time
+        while not os.path.exists("end"):
+            time.sleep(0.02)
+        os.remove("end")
+        raise SystemExit(3)
+    """)
+    platform.manifest(f'[worker.once]\ncommand = "{PYTHON} once.py"\nstartsecs = "100ms"\n')
+    assert platform.run("up", "-d", timeout=60).returncode == 0
+    first = platform.pid_of("once")
+    platform.write("end", "")
+    wait_for(lambda: platform.process("once")["pid"] not in (None, first), 20, "its next life")
+    row = wait_for(lambda: platform.process("once")["state"] == "ready" and platform.process("once"), 20)
+    assert row["restarts"] == 1 and row["exit"] == "exit 3"
+    assert "failing" not in row or not row["failing"]
+
+
 # --- what was asked for, and nothing else
 
 @pytest.fixture
