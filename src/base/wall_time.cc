@@ -1,16 +1,23 @@
 #include "base/wall_time.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace havn {
 
 std::string to_rfc3339(WallTime time) {
+    std::string text(rfc3339_size, '\0');
+    write_rfc3339(time, std::span<char, rfc3339_size>(text));
+    return text;
+}
+
+void write_rfc3339(WallTime time, std::span<char, rfc3339_size> out) {
     const auto day = std::chrono::floor<std::chrono::days>(time);
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(std::chrono::floor<milliseconds>(time - day));
-    std::string text = "0000-00-00T00:00:00.000Z";
+    std::ranges::copy(std::string_view("0000-00-00T00:00:00.000Z"), out.begin());
     const auto put = [&](std::size_t at, unsigned value, std::size_t digits) {
-        for (std::size_t i = digits; i-- > 0; value /= 10) text[at + i] = static_cast<char>('0' + value % 10);
+        for (std::size_t i = digits; i-- > 0; value /= 10) out[at + i] = static_cast<char>('0' + value % 10);
     };
     put(0, static_cast<unsigned>(static_cast<int>(date.year())), 4);
     put(5, static_cast<unsigned>(date.month()), 2);
@@ -19,7 +26,6 @@ std::string to_rfc3339(WallTime time) {
     put(14, static_cast<unsigned>(clock.minutes().count()), 2);
     put(17, static_cast<unsigned>(clock.seconds().count()), 2);
     put(20, static_cast<unsigned>(clock.subseconds().count()), 3);
-    return text;
 }
 
 // Takes `digits` digits and the character after them; -1 when they are not there.

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <ctime>
 #include <optional>
 
+#include "base/wall_time.h"
 #include "cli/terminal.h"
 
 namespace havn::cli {
@@ -17,13 +17,8 @@ static std::string text_of(const Json& row, const char* key) {
     return found != row.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// RFC 3339 in UTC, with or without fractions of a second.
 static std::optional<WallTime> time_of(const Json& row, const char* key) {
-    const std::string text = text_of(row, key);
-    std::tm parts{};
-    if (text.empty() || !::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return std::nullopt;
-    return std::chrono::time_point_cast<WallTime::duration>(
-        std::chrono::system_clock::from_time_t(::timegm(&parts)));
+    return parse_rfc3339(text_of(row, key));
 }
 
 static double seconds_between(WallTime from, WallTime to) {

@@ -1,6 +1,6 @@
 #include "control/applier.h"
 
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/log.h"
+#include "base/wall_time.h"
 #include "io/clock.h"
 #include "io/net.h"
 
@@ -95,8 +96,7 @@ Result<Revision> Applier::prepare(Wanted wanted, const std::map<std::string, std
     revision.manifest = std::move(wanted.manifest);
     revision.file = std::move(wanted.file);
     revision.directory = std::move(wanted.directory);
-    revision.applied_at = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                                      fmt::gmtime(std::chrono::system_clock::to_time_t(io::wall_now())));
+    revision.applied_at = to_rfc3339(io::wall_now());
     return revision;
 }
 

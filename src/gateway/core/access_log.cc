@@ -2,9 +2,9 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 
 #include "base/utf8.h"
+#include "base/wall_time.h"
 
 namespace havn::gateway {
 namespace {
@@ -82,35 +82,17 @@ void append_line(std::string& out, const AccessRecord& record) {
     out += "}\n";
 }
 
-void format_time(WallTime time, char (&out)[25]) {
-    const auto day = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day date(day);
-    const std::chrono::hh_mm_ss clock(std::chrono::floor<milliseconds>(time - day));
-    const auto put = [&](std::size_t at, unsigned value, std::size_t digits) {
-        for (std::size_t i = digits; i-- > 0; value /= 10) out[at + i] = static_cast<char>('0' + value % 10);
-    };
-    std::memcpy(out, "0000-00-00T00:00:00.000Z", 25);
-    put(0, static_cast<unsigned>(static_cast<int>(date.year())), 4);
-    put(5, static_cast<unsigned>(date.month()), 2);
-    put(8, static_cast<unsigned>(date.day()), 2);
-    put(11, static_cast<unsigned>(clock.hours().count()), 2);
-    put(14, static_cast<unsigned>(clock.minutes().count()), 2);
-    put(17, static_cast<unsigned>(clock.seconds().count()), 2);
-    put(20, static_cast<unsigned>(clock.subseconds().count()), 3);
-}
-
 std::string format_http_date(WallTime time) {
     static constexpr std::string_view days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const auto day = std::chrono::floor<std::chrono::days>(time);
     const std::chrono::year_month_day date(day);
-    char text[25];
-    format_time(time, text);
+    const std::string text = to_rfc3339(time);
     std::string out(days[std::chrono::weekday(day).c_encoding()]);
-    out.append(", ").append(text + 8, 2).append(" ");
-    out.append(months[static_cast<unsigned>(date.month()) - 1]).append(" ").append(text, 4).append(" ");
-    return out.append(text + 11, 8).append(" GMT");
+    out.append(", ").append(text, 8, 2).append(" ");
+    out.append(months[static_cast<unsigned>(date.month()) - 1]).append(" ").append(text, 0, 4).append(" ");
+    return out.append(text, 11, 8).append(" GMT");
 }
 
 }  // namespace havn::gateway

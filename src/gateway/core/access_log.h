@@ -27,9 +27,6 @@ struct AccessRecord {
 
 void append_line(std::string& out, const AccessRecord& record);
 
-// "2026-01-31T12:00:00.123Z", 24 bytes.
-void format_time(WallTime time, char (&out)[25]);
-
 // "Sat, 31 Jan 2026 12:00:00 GMT": RFC 9110 §5.6.7.
 std::string format_http_date(WallTime time);
 

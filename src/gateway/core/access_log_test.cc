@@ -44,10 +44,7 @@ TEST(AccessLog, utf_8_passes_and_what_is_none_is_marked) {
     }
 }
 
-TEST(AccessLog, time_is_utc_with_milliseconds) {
-    char text[25];
-    format_time(WallTime(milliseconds(1'767'225'599'007)), text);
-    EXPECT_STREQ(text, "2025-12-31T23:59:59.007Z");
+TEST(AccessLog, the_date_of_an_answer_is_that_of_http) {
     EXPECT_EQ(format_http_date(WallTime(milliseconds(1'767'225'599'007))), "Wed, 31 Dec 2025 23:59:59 GMT");
 }
 

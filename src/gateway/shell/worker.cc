@@ -332,9 +332,9 @@ std::string_view Worker::wall_text() {
     const auto ms = std::chrono::floor<milliseconds>(wall_.time_since_epoch()).count();
     if (ms != wall_text_of_) {
         wall_text_of_ = ms;
-        format_time(wall_, wall_text_);
+        write_rfc3339(wall_, wall_text_);
     }
-    return {wall_text_, 24};
+    return {wall_text_.data(), wall_text_.size()};
 }
 
 void Worker::log(const AccessRecord& record) {

@@ -2,6 +2,7 @@
 // share nothing on the path of a request.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <list>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/wall_time.h"
 #include "gateway/core/access_log.h"
 #include "gateway/core/deadlines.h"
 #include "gateway/core/ids.h"
@@ -141,7 +143,7 @@ class Worker : private Services::Observer {
     Time now_;
     WallTime wall_;
     std::int64_t wall_text_of_ = -1;  // ms
-    char wall_text_[25] = {};
+    std::array<char, rfc3339_size> wall_text_{};
     Deadlines deadlines_;
     BufferPool buffers_;
     Services services_;
