@@ -1,5 +1,6 @@
 // Whatever a service answers, in whatever pieces, and however it hangs up: the gateway does not crash, the
-// exchange ends, and the client gets well-formed responses of which only the last may be cut short.
+// exchange ends, and the client gets well-formed responses of which only the last may be cut short, with a
+// bounded number of interim ones before each.
 //
 // The real worker serves a client and two endpoints over sockets of this process, turn by turn. Byte 0 picks
 // the request, byte 1 how the sides behave, the rest is what the service sends: 0x1e begins the answer on the
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "gateway/core/body.h"
+#include "gateway/core/forward.h"
 #include "gateway/shell/worker.h"
 #include "io/fd.h"
 #include "wire/http1/framing.h"
@@ -234,13 +236,20 @@ class Run {
 
     void check(std::string_view text) const {
         std::vector<http1::Header> storage(256);
+        unsigned interims = 0;
         while (!text.empty()) {
             http1::ResponseHead head;
             const http1::Parsed parsed = http1::parse_response_head(text, storage, head);
             require(parsed.progress == http1::Progress::complete);
             text.remove_prefix(parsed.bytes);
             if (head.status == 101) return;
-            if (head.status < 200) continue;
+            if (head.status < 200) {
+                require(++interims <= interim_max);
+                for (const http1::Header& header : head.headers)
+                    require(!http1::row(header.field).hop_by_hop);
+                continue;
+            }
+            interims = 0;  // what follows answers the next request
             const auto facts = http1::inspect(head, request_.method);
             require(facts.has_value());
             if (!check_body(facts->body, text)) return;

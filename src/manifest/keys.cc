@@ -338,8 +338,9 @@ const Key key_table[] = {
      "How long an exchange may go without a byte from either side. When it passes: as for timeout.",
      "\"30s\"", "", Effect::requests, always, "", at<&Route::idle_timeout>},
     {"route.*", "tunnel_timeout", Type::duration, 1, 30 * day, "", any, "",
-     "The same for tunnels (WebSocket) and event streams (text/event-stream).", "\"1h\"", "",
-     Effect::requests, to_service, service_route, at<&Route::tunnel_timeout>},
+     "The same for tunnels (WebSocket) and event streams (text/event-stream). A peer that vanished without a "
+     "word is found out sooner, by TCP keep-alive: two minutes after its last sign.",
+     "\"1h\"", "", Effect::requests, to_service, service_route, at<&Route::tunnel_timeout>},
     {"route.*", "max_body", Type::size, 0, 128 * megabyte, "", any, "",
      "Size of a request body that may go into the queue; more is answered 413.", "\"16M\"", "",
      Effect::requests, to_queue, queue_route, at<&Route::max_body>},

@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -84,15 +85,46 @@ def test_an_interim_response_and_a_refused_one_in_one_read(scripted, interim, re
     assert gateway.request(GET).body == b"hello"   # it still serves
 
 
+INTERIM_MAX = 100
+LARGE_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 2000 + b"\r\n\r\n"
+
+
 def test_many_interim_responses_fill_no_buffer(havn):
     def serve(client, stream):
         while read_head(stream):
-            client.sendall(HINTS * 3000 + OK)   # more than two buffers of them
+            client.sendall(LARGE_HINTS * INTERIM_MAX + OK)   # more than two buffers of them
     with Upstream(serve) as upstream, Gateway(one_service(), {"web": [upstream.address]}) as gateway:
         with gateway.connect() as client:
-            client.sendall(GET)
-            response, interim = final(client.makefile("rb"))
-            assert (response.body, interim) == (b"hello", [103] * 3000)
+            stream = client.makefile("rb")
+            for _ in range(2):   # they are counted for each request
+                client.sendall(GET)
+                response, interim = final(stream)
+                assert (response.body, interim) == (b"hello", [103] * INTERIM_MAX)
+
+
+@pytest.mark.parametrize("interim", [HINTS, LARGE_HINTS, INTERIM["100"]], ids=["103", "large", "100"])
+def test_interim_responses_without_end_get_502(scripted, interim):
+    """Each of them is progress, so no deadline of silence would end that."""
+    gateway, script = scripted
+    script.update(answer=interim * (INTERIM_MAX + 1) + OK, end="stay")
+    with gateway.connect() as client:
+        client.sendall(GET)
+        response, passed = final(client.makefile("rb"))
+        assert (response.status, response.json()["error"]["cause"]) == (502, "interim")
+        assert passed == ([] if interim == INTERIM["100"] else [103] * INTERIM_MAX)   # 100: nobody asked for it
+    script.update(answer=OK, end="stay")
+    assert gateway.request(GET).body == b"hello"
+
+
+def test_fields_for_the_hop_are_no_part_of_an_interim_response(scripted):
+    gateway, script = scripted
+    script.update(end="stay", answer=b"HTTP/1.1 103 Early Hints\r\nConnection: x-hop, close\r\nX-Hop: 1\r\n"
+                                     b"Keep-Alive: 5\r\nLink: </a>\r\n\r\n" + OK)
+    with gateway.connect() as client:
+        client.sendall(GET)
+        stream = client.makefile("rb")
+        assert read_response(stream).headers == [("Link", "</a>")]
+        assert read_response(stream).body == b"hello"
 
 
 def test_our_own_answer_follows_a_whole_interim_response(havn):
@@ -304,3 +336,65 @@ def test_an_instance_killed_under_load_costs_no_request(havn):
             two.kill()
         assert failed == []
         assert gateway.metrics()['havn_gateway_upstream_timeouts_total{service="web"}'] == 0
+
+
+# --- who was tried already
+
+def test_an_instance_that_takes_the_place_of_a_tried_one_is_tried_too(havn):
+    """One attempt failed, its instance left the table, another one came into it: the next attempt goes there."""
+    held, go_on = threading.Event(), threading.Event()
+
+    def hang_up(client, stream):
+        read_head(stream)
+
+    def hold(client, stream):
+        read_head(stream)
+        held.set()
+        go_on.wait(10)
+
+    with Upstream(hang_up) as first, Upstream(hold) as second, Upstream(answer=OK) as third:
+        with Gateway(one_service(), {"web": [first.address, second.address]}) as gateway, gateway.connect() as client:
+            client.sendall(GET)
+            assert held.wait(10)
+            assert first.connections == 1, "the first in the table has the first turn"
+            gateway.set_endpoints({"web": [None, second.address]})
+            gateway.set_endpoints({"web": [None, second.address, third.address]})
+            go_on.set()
+            assert read_response(client.makefile("rb")).body == b"hello"
+
+
+# --- peers that vanish without a word
+
+def keepalive_seconds(local, remote):
+    """Until the kernel asks the peer of that connection whether it is there; None: it never will."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports = [int(address.partition(":")[2], 16) for address in fields[1:3]]
+        timer, ticks = (int(part, 16) for part in fields[5].split(":"))
+        if ports == [local, remote] and timer == 2:
+            return ticks / os.sysconf("SC_CLK_TCK")
+    return None
+
+
+@pytest.mark.parametrize("head", [
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+], ids=["event stream", "tunnel"])
+def test_who_may_be_silent_for_long_is_asked_whether_it_is_there(havn, head):
+    peers = []
+
+    def serve(client, stream):
+        read_head(stream)
+        peers.append(client.getpeername()[1])
+        client.sendall(head + b"first")
+        stream.read()
+
+    with Upstream(serve) as upstream, Gateway(one_service(), {"web": [upstream.address]}) as gateway:
+        with gateway.connect() as client:
+            assert wait_for(lambda: keepalive_seconds(gateway.port, client.getsockname()[1])) <= 60, "before a request"
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            stream = client.makefile("rb")
+            read_head(stream)
+            instance = int(upstream.address.rpartition(":")[2])
+            for local, remote in ((gateway.port, client.getsockname()[1]), (peers[0], instance)):
+                assert wait_for(lambda: keepalive_seconds(local, remote), what="a keep-alive timer") <= 60

@@ -4,15 +4,15 @@
 
 namespace havn::gateway {
 
-static bool was_tried(std::span<Peer* const> tried, const Peer* peer) {
-    return std::ranges::find(tried, peer) != tried.end();
+static bool was_tried(std::span<const std::uint64_t> tried, const Peer* peer) {
+    return std::ranges::find(tried, peer->id) != tried.end();
 }
 
 static bool less_loaded(const Peer& a, const Peer& b) {
     return std::uint64_t{a.in_flight} * b.weight < std::uint64_t{b.in_flight} * a.weight;
 }
 
-static Peer* first_to_return(std::span<Peer* const> peers, std::span<Peer* const> tried) {
+static Peer* first_to_return(std::span<Peer* const> peers, std::span<const std::uint64_t> tried) {
     Peer* best = nullptr;
     for (Peer* peer : peers) {
         if (was_tried(tried, peer)) continue;
@@ -21,7 +21,7 @@ static Peer* first_to_return(std::span<Peer* const> peers, std::span<Peer* const
     return best;
 }
 
-Peer* pick(std::span<Peer* const> peers, std::span<Peer* const> tried, Balance balance,
+Peer* pick(std::span<Peer* const> peers, std::span<const std::uint64_t> tried, Balance balance,
            const HealthRule& rule, Time now) {
     const auto usable = [&](const Peer* peer) {
         return !(peer->aside && now < peer->aside_until) && !was_tried(tried, peer);

@@ -17,6 +17,7 @@ namespace havn::gateway {
 
 // The balancing state of one endpoint, as one thread sees it.
 struct Peer {
+    std::uint64_t id = 0;  // its own for ever: an address may be that of another one later
     std::uint32_t weight = 1;
     std::uint32_t in_flight = 0;
     std::uint32_t fails = 0;   // since window_start
@@ -31,9 +32,9 @@ struct HealthRule {
     Duration fail_timeout = seconds(10);
 };
 
-// The endpoint for a request, or null when all are in `tried`. A peer returned from aside is on trial: it
-// gets no second request before fail_timeout unless the first succeeds.
-Peer* pick(std::span<Peer* const> peers, std::span<Peer* const> tried, Balance balance,
+// The endpoint for a request, or null when the ids of all are in `tried`. A peer returned from aside is on
+// trial: it gets no second request before fail_timeout unless the first succeeds.
+Peer* pick(std::span<Peer* const> peers, std::span<const std::uint64_t> tried, Balance balance,
            const HealthRule& rule, Time now);
 
 void note_failure(Peer& peer, const HealthRule& rule, Time now);

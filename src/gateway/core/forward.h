@@ -51,6 +51,10 @@ std::string_view brought_request_id(std::span<const http1::Header> headers);
 // How often this gateway stands in the Via fields already.
 unsigned times_seen(std::span<const http1::Header> headers);
 
+// Interim responses to one request. One every few seconds, as a service at work for long may send (102), has
+// room; an endless row of them, each of which would count as progress, has not.
+inline constexpr unsigned interim_max = 100;
+
 inline constexpr std::string_view via_name = "havn";
 inline constexpr unsigned via_max = 8;  // a request that came by more often goes in circles: 508
 

@@ -146,6 +146,13 @@ TEST(ClientHead, passes_on_what_is_end_to_end) {
         "HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 3\r\n\r\n");
 }
 
+TEST(ClientHead, of_an_interim_response_is_no_other) {
+    EXPECT_EQ(client_head("HTTP/1.1 103 Early Hints\r\nConnection: x-one, close\r\nX-One: 1\r\nLink: </a>\r\n"
+                          "Keep-Alive: 3\r\nContent-Length: 3\r\n\r\n",
+                          {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get}),
+              "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+}
+
 TEST(ClientHead, says_how_the_connection_goes_on) {
     const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n";
     EXPECT_EQ(

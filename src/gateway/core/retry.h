@@ -16,6 +16,7 @@ enum class Failure : std::uint8_t {
     timeout,      // it did not answer in time
     closed,       // it ended the connection before its answer's head was whole
     malformed,    // its answer is no HTTP
+    interim,      // it sent more interim responses than `interim_max`
     unavailable,  // there was no endpoint to try
 };
 
@@ -23,12 +24,13 @@ struct FailureRow {
     bool retried;  // ever
     bool blames;   // counts against the endpoint
 };
-inline constexpr std::array<FailureRow, 6> failures{{
+inline constexpr std::array<FailureRow, 7> failures{{
     {false, false},  // none
     {true, true},    // connect
     {false, true},   // timeout: the endpoint may be at work on it still
     {true, true},    // closed
     {false, true},   // malformed: an answer of a kind
+    {false, true},   // interim
     {false, false},  // unavailable
 }};
 

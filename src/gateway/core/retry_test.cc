@@ -59,6 +59,9 @@ TEST(Retry, what_each_failure_leads_to) {
          {Next::give_up, true}},
         {"late", with(get, [](Attempt& a) { a.failure = Failure::timeout; }), {Next::give_up, true}},
         {"late, nothing sent", {.failure = Failure::timeout}, {Next::give_up, true}},
+        {"no end of interim responses",
+         with(get, [](Attempt& a) { a.failure = Failure::interim; }),
+         {Next::give_up, true}},
         {"no HTTP", with(get, [](Attempt& a) { a.failure = Failure::malformed; }), {Next::give_up, true}},
     };
     for (const Case& row : table) EXPECT_EQ(judge(row.attempt), row.verdict) << row.what;

@@ -33,6 +33,7 @@ void Exchange::reset() {
     arrival_.reset();
     body_rule_ = http1::Rule::none;
     status_ = 0;
+    interims_ = 0;
     held_.release();
     if (payload_.capacity() > 65536) std::string().swap(payload_);
     payload_.clear();
@@ -156,7 +157,7 @@ void Exchange::start_upstream() {
         if (!peer) {
             return answer_failure(last_failure_ == Failure::none ? Failure::unavailable : last_failure_);
         }
-        tried_.push_back(peer);
+        tried_.push_back(peer->id);
         if (try_endpoint(static_cast<Endpoint&>(*peer), false)) return;
     }
 }
@@ -257,7 +258,7 @@ void Exchange::attempt_failed(Failure failure) {
         note_failure(endpoint, service.health(), worker_.now());
         if (failure == Failure::connect) service.metrics->connect_failures.add();
         if (failure == Failure::timeout) service.metrics->timeouts.add();
-        if (failure == Failure::closed || failure == Failure::malformed)
+        if (failure == Failure::closed || failure == Failure::malformed || failure == Failure::interim)
             service.metrics->broken_responses.add();
     }
     const bool again = verdict.next != Next::give_up && worker_.now() < total_deadline_;
@@ -285,6 +286,7 @@ void Exchange::answer_failure(Failure failure) {
         {504, "timeout", "the service did not answer in time"},
         {502, "closed", "the service closed the connection before it answered"},
         {502, "malformed", "the service answered with something that is no HTTP"},
+        {502, "interim", "the service sent interim responses (1xx) without end"},
         {503, "unavailable", "no instance of the service is ready"},
     };
     const Row& row = rows[static_cast<std::size_t>(failure)];

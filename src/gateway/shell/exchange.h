@@ -80,6 +80,7 @@ class Exchange : public Timer, public Publisher::Waiter {
         body_refused,  // the request's body breaks body_rule_
         closed,        // the upstream is gone and no final head was passed on
         malformed,     // the upstream's answer is refused and no final head was passed on
+        babble,        // the upstream's interim responses take no end
         broken,        // the same after a final head was passed on: it cannot be completed
     };
 
@@ -110,7 +111,8 @@ class Exchange : public Timer, public Publisher::Waiter {
     [[nodiscard]] Step receive_response();
     [[nodiscard]] Step upstream_ended(bool orderly);
     [[nodiscard]] Step read_response_head();
-    [[nodiscard]] Step forward_interim(const http1::ResponseHead& head, std::string_view raw);
+    [[nodiscard]] Step forward_interim(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
+                                       std::string_view raw);
     [[nodiscard]] Step forward_head(const http1::ResponseHead& head, http1::ResponseFacts facts,
                                     std::string_view raw);
     [[nodiscard]] Step begin_tunnel(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
@@ -160,7 +162,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     http1::Rule body_rule_ = http1::Rule::none;
 
     // The way up.
-    std::vector<Peer*> tried_;
+    std::vector<std::uint64_t> tried_;  // ids: an endpoint that left the table is gone
     Endpoint* endpoint_ = nullptr;
     std::unique_ptr<UpstreamConnection> upstream_;
     std::string upstream_address_;  // for the log, when the endpoint is gone
@@ -174,6 +176,7 @@ class Exchange : public Timer, public Publisher::Waiter {
     http1::HeadArrival arrival_{http1::HeadArrival::Of::response};  // of the head in `down_in_`
     Body response_body_;
     std::uint16_t status_ = 0;
+    unsigned interims_ = 0;  // responses before the final one, passed on or not
 
     // Queue routes and answers of our own.
     HeldBytes held_;  // the body, until it is whole

@@ -49,6 +49,8 @@ void Exchange::conclude(Step step) {
             return attempt_failed(Failure::closed);
         case Step::malformed:
             return attempt_failed(Failure::malformed);
+        case Step::babble:
+            return attempt_failed(Failure::interim);
         case Step::broken:
             entry_->service->metrics->broken_responses.add();
             note_failure(*endpoint_, entry_->service->health(), worker_.now());
@@ -245,16 +247,18 @@ Exchange::Step Exchange::read_response_head() {
     down_in_->begin += parsed.bytes;
     arrival_.reset();
     if (head.status == 101) return begin_tunnel(head, *facts, raw);
-    if (head.status < 200) return forward_interim(head, raw);
+    if (head.status < 200) return forward_interim(head, *facts, raw);
     return forward_head(head, *facts, raw);
 }
 
 // 1xx: to a 1.1 client, and 100 only to one that asked for it. RFC 9110 §15.2.
-Exchange::Step Exchange::forward_interim(const http1::ResponseHead& head, std::string_view raw) {
+Exchange::Step Exchange::forward_interim(const http1::ResponseHead& head, const http1::ResponseFacts& facts,
+                                         std::string_view raw) {
+    if (++interims_ > interim_max) return Step::babble;
     if (head_.minor == 0 || (head.status == 100 && !facts_.expects_continue)) return Step::moved;
     if (!down_head_) down_head_ = worker_.buffers().take();
     http1::SpanWriter writer({down_head_->space(), down_head_->space_size()});
-    if (!write_client_head(writer, {.head = head, .facts = {}, .raw = raw, .method = head_.method}))
+    if (!write_client_head(writer, {.head = head, .facts = facts, .raw = raw, .method = head_.method}))
         return Step::malformed;
     down_.head = writer.text();
     return Step::moved;
@@ -286,6 +290,7 @@ Exchange::Step Exchange::forward_head(const http1::ResponseHead& head, http1::Re
     close_after_ = !facts_.keep_alive || reset_on_cut_ || !request_body_.done() || worker_.stopping();
     response_body_ = Body(facts.body, chunked ? Body::Coding::chunked : Body::Coding::identity);
     event_stream_ = unbounded && is_event_stream(head);
+    if (event_stream_) probe_when_silent(upstream_->socket.fd());
 
     down_head_ = worker_.buffers().take();
     http1::SpanWriter writer({down_head_->first(), down_head_->space_size()});
@@ -332,10 +337,7 @@ Exchange::Step Exchange::begin_tunnel(const http1::ResponseHead& head, const htt
     upload_over_ = upload_complete_ = false;
     request_body_ = response_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);
     guard();
-    for (const int fd : {client_->socket.fd(), upstream_->socket.fd()}) {
-        const int on = 1;  // nothing else tells of a peer that vanished
-        ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    }
+    probe_when_silent(upstream_->socket.fd());
     note_success(*endpoint_);
     return forward_body();
 }

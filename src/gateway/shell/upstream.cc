@@ -91,9 +91,11 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
             if (known == service->endpoints.end()) {
                 std::unique_ptr<Endpoint> made = make_endpoint(*service, address);
                 if (!made) continue;
+                made->id = ++endpoints_made_;
                 known = service->endpoints.insert(known, std::move(made));
             } else if ((*known)->removed) {  // another process may answer there by now
                 (*known)->removed = false;
+                (*known)->id = ++endpoints_made_;
                 (*known)->aside = false;
                 (*known)->fails = 0;
             }

@@ -124,6 +124,7 @@ class Services {
     Metrics& metrics_;
     Observer& observer_;
     std::map<std::string, std::unique_ptr<Service>> services_;
+    std::uint64_t endpoints_made_ = 0;
 };
 
 }  // namespace havn::gateway

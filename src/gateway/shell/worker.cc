@@ -119,6 +119,7 @@ void Worker::set_listeners(std::vector<Listener::Source> sources) {
         const bool of_service = source.name.starts_with(service_prefix);
         const RouteEntry* route =
             of_service ? service_route(source.name.substr(service_prefix.size())) : nullptr;
+        probe_when_silent(source.fd.get());
         listeners_.push_back(std::make_unique<Listener>(*this, std::move(source.fd), route));
     }
     for (const auto& listener : listeners_) {
