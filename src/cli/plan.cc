@@ -5,31 +5,38 @@
 #include "cli/platform.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "control/wanted.h"
 #include "io/file.h"
 
 namespace havn::cli {
 
-// What was applied last: as the running platform says, else as it stands on disk.
+// What was applied last, as it stands on disk; nothing before the first time.
 static Result<std::optional<manifest::Manifest>> applied_manifest(const std::string& data) {
-    const Platform platform(data);
-    Result<Json> json = fail(Error::Kind::not_found, "");
-    if (platform.running()) {
-        json = platform.get("/v1/manifest");
-        if (!json && json.error().kind != Error::Kind::not_found) return std::unexpected(json.error());
-    } else {
-        const std::string path = data + "/applied/current/manifest.json";
-        std::error_code ignored;
-        if (std::filesystem::exists(path, ignored)) {
-            const Result<std::string> text = io::read_file(path);
-            if (!text) return std::unexpected(text.error());
-            json = parse_json(*text);
-            if (!json) return std::unexpected(json.error());
-        }
-    }
-    if (!json) return std::optional<manifest::Manifest>();
+    const std::string path = data + "/applied/current/manifest.json";
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) return std::optional<manifest::Manifest>();
+    const Result<std::string> text = io::read_file(path);
+    if (!text) return std::unexpected(text.error());
+    const Result<Json> json = parse_json(*text);
+    if (!json) return std::unexpected(json.error());
     Result<manifest::Manifest> manifest = manifest::manifest_from_json(*json);
     if (!manifest) return std::unexpected(manifest.error());
     return std::optional<manifest::Manifest>(std::move(*manifest));
+}
+
+// The plan as values, and as text: of the platform where it runs, which alone knows what holds now.
+static Result<Json> plan_of(const Project& project, const manifest::Manifest& wanted) {
+    const Platform platform(project.data);
+    if (platform.running()) {
+        return platform.send("POST", "/v1/plan",
+                             control::wanted_json(project.toml, project.procfile, project.directory, false));
+    }
+    const Result<std::optional<manifest::Manifest>> applied = applied_manifest(project.data);
+    if (!applied) return std::unexpected(applied.error());
+    const manifest::Plan plan = manifest::diff(*applied, wanted);
+    Json answer = manifest::to_json(plan);
+    answer["text"] = manifest::render(plan);
+    return answer;
 }
 
 int plan(const PlanOptions& options) {
@@ -37,16 +44,14 @@ int plan(const PlanOptions& options) {
     if (!project) return print_error(project.error());
     const std::optional<manifest::Manifest> wanted = check_manifest(*project);
     if (!wanted) return Exit::failed;
-    const Result<std::optional<manifest::Manifest>> applied = applied_manifest(project->data);
-    if (!applied) return print_error(applied.error());
-    const manifest::Plan plan = manifest::diff(*applied, *wanted);
-    if (options.json) {
-        print_json(manifest::to_json(plan));
-    } else {
-        print(manifest::render(plan));
-    }
+    Result<Json> plan = plan_of(*project, *wanted);
+    if (!plan) return print_error(plan.error());
+    const std::string text = plan->value("text", "");
+    const bool empty = plan->value("changes", Json::array()).empty();
+    plan->erase("text");
+    options.json ? print_json(*plan) : print(text);
     if (!check_host(*project, *wanted)) return Exit::failed;  // `up` would refuse it
-    return plan.empty() ? Exit::ok : Exit::changes;
+    return empty ? Exit::ok : Exit::changes;
 }
 
 }  // namespace havn::cli

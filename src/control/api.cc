@@ -134,7 +134,7 @@ Api::Answer Api::routes(rpc::Request) {
 
 Api::Answer Api::manifest(rpc::Request) {
     if (!applier_.current()) co_return rpc::error(nothing_applied());
-    co_return rpc::json(manifest::to_json(applier_.current()->manifest));
+    co_return rpc::json(manifest::redacted_json(applier_.current()->manifest));
 }
 
 // Asks the broker, where there is one of ours.
@@ -194,7 +194,10 @@ Api::Answer Api::plan(rpc::Request request) {
     std::vector<manifest::Diagnostic> diagnostics;
     const Result<WantedRequest> asked = wanted_of(request, diagnostics);
     if (!asked) co_return refusal(asked.error(), diagnostics);
-    co_return rpc::json(manifest::to_json(applier_.plan(asked->wanted.manifest)));
+    const manifest::Plan plan = applier_.plan(asked->wanted.manifest);
+    Json answer = manifest::to_json(plan);
+    answer["text"] = manifest::render(plan);
+    co_return rpc::json(answer);
 }
 
 Api::Answer Api::apply(rpc::Request request) {

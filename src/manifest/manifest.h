@@ -45,6 +45,7 @@ Parsed parse_procfile(std::string_view text, std::string_view file);
 
 // The canonical form: the shape of havn.toml with every default filled in. manifest.json is this.
 Json to_json(const Manifest& manifest);
+Json redacted_json(const Manifest& manifest);  // the same for people: "***" for each secret (redact.h)
 Result<Manifest> manifest_from_json(const Json& json);  // Error::invalid names the first key that is wrong
 
 // As a compiler prints it: "havn.toml:3:9: error: …", the line, a caret, "hint: …". `sources` give the lines.

@@ -246,6 +246,28 @@ TEST(Manifest, survives_its_canonical_form) {
     EXPECT_EQ(to_json(*again).dump(), text);
 }
 
+TEST(Manifest, has_a_form_without_secrets) {
+    const Parsed parsed = parse_toml(R"(
+[broker]
+users = { shop = "s3cret" }
+[service.web]
+command = "web --db=postgres://u:s3cret@h/x"
+env = { KEY = "s3cret", MODE = "fast" }
+)",
+                                     "");
+    ASSERT_TRUE(parsed.manifest);
+    const Json shown = redacted_json(*parsed.manifest);
+    EXPECT_EQ(shown.dump().find("s3cret"), std::string::npos) << shown.dump(1);
+    EXPECT_EQ(shown["service"]["web"]["env"], (Json{{"KEY", "***"}, {"MODE", "***"}}));
+    EXPECT_EQ(shown["service"]["web"]["command"], "web --db=postgres://u:***@h/x");
+    EXPECT_EQ(shown["broker"]["users"], (Json{{"shop", "***"}}));
+    Json plain = to_json(*parsed.manifest);
+    EXPECT_EQ(plain["service"]["web"]["env"]["KEY"], "s3cret");
+    for (const char* path : {"/service/web/env", "/service/web/command", "/broker/users"})
+        plain[Json::json_pointer(path)] = shown[Json::json_pointer(path)];
+    EXPECT_EQ(plain, shown) << "nothing else is touched";
+}
+
 TEST(Manifest, keeps_a_number_of_instances_that_was_scaled_by_hand) {
     auto manifest = parse_toml(shop, "havn.toml").manifest.value();
     manifest.workers.at(0).instances = 5;

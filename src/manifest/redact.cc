@@ -2,8 +2,6 @@
 
 namespace havn::manifest {
 
-static constexpr std::string_view hidden = "***";
-
 std::string redact_urls(std::string_view text) {
     std::string result;
     for (;;) {

@@ -6,6 +6,8 @@
 
 namespace havn::manifest {
 
+inline constexpr std::string_view hidden = "***";
+
 // Every "scheme://user:password@" in a text becomes "scheme://user:***@". Anything else is left as it is.
 std::string redact_urls(std::string_view text);
 

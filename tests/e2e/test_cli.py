@@ -431,7 +431,10 @@ def test_secrets_are_in_no_plan_and_no_output(shop):
     assert up.returncode == 0, up.stderr
     edit(shop, "hunter2", "hunter3")
     second, applied = shop.run("plan", "--json"), shop.run("up", "-d")
-    shown = "".join(done.stdout + done.stderr for done in (first, up, second, applied))
+    api = subprocess.run(["curl", "-sS", "--max-time", "10", "--unix-socket", shop.data / "run/control.sock",
+                          "http://havn/v1/manifest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert '"***"' in api.stdout
+    shown = "".join(done.stdout + done.stderr for done in (first, up, second, applied, api))
     assert "hunter" not in shown and "s3cret" not in shown
     assert "env.DB_PASSWORD = (set)" in first.stdout and "env.DB_PASSWORD: (set) → (set anew)" in applied.stdout
 
