@@ -168,7 +168,10 @@ static Result<gateway::Config> compile_gateway(const manifest::Manifest& manifes
              .max_fails = service.max_fails,
              .fail_timeout = service.fail_timeout,
              .keepalive = service.keepalive,
-             .weights = service.weights});
+             .weights = service.weights,
+             .connect_timeout = service.connect_timeout,
+             .idle_timeout = service.idle_timeout,
+             .tunnel_timeout = service.tunnel_timeout});
     }
     for (const manifest::Route& route : manifest.routes) config.routes.push_back(compile_route(route));
     const manifest::Limits& limits = manifest.gateway.limits;

@@ -42,7 +42,10 @@ queue = "invoices"
 )";
 
 Placement placement() {
-    return {7, "/srv/shop", {{"cart", "127.0.0.1:28001"}, {"store-front", "127.0.0.1:28002"}}, "s3cret"};
+    return {7,
+            "/srv/shop",
+            {{"cart", "127.0.0.1:28001"}, {"store-front", "127.0.0.1:28002"}, {"slow", "127.0.0.1:28003"}},
+            "s3cret"};
 }
 
 Compiled compiled(std::string_view text) {
@@ -53,6 +56,18 @@ Compiled compiled(std::string_view text) {
 
 const supervisor::Program& program(const Compiled& compiled, std::string_view name) {
     return *std::ranges::find(compiled.supervisor.programs, name, &supervisor::Program::name);
+}
+
+TEST(Compile, calls_by_the_services_own_address_have_deadlines_of_the_service) {
+    const Compiled all =
+        compiled(std::string(shop) +
+                 "[service.slow]\ncommand = \"slow\"\n"
+                 "connect_timeout = \"2s\"\nidle_timeout = \"5m\"\ntunnel_timeout = \"2h\"\n");
+    const auto slow = std::ranges::find(all.gateway.upstreams, "slow", &gateway::Upstream::name);
+    ASSERT_NE(slow, all.gateway.upstreams.end());
+    EXPECT_EQ(slow->connect_timeout, seconds(2));
+    EXPECT_EQ(slow->idle_timeout, std::chrono::minutes(5));
+    EXPECT_EQ(slow->tunnel_timeout, std::chrono::hours(2));
 }
 
 TEST(Compile, an_instance_finds_the_broker_and_what_it_depends_on) {

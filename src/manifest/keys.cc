@@ -281,6 +281,16 @@ const Key key_table[] = {
     {"service.*", "weights", Type::integers, 1, 256, "", any, "",
      "Shares of the requests, of instance 1, 2, …; an instance without one counts 1.", "[3, 1]", "",
      Effect::requests, always, "", at<&Service::weights>},
+    {"service.*", "connect_timeout", Type::duration, 1, hour, "", any, "",
+     "As for a route, where other services and workers call it by $NAME_URL.", "\"50ms\"", "",
+     Effect::requests, always, "", at<&Service::connect_timeout>},
+    {"service.*", "idle_timeout", Type::duration, 1, day, "", any, "",
+     "As for a route, where other services and workers call it by $NAME_URL: how long an exchange may go "
+     "without a byte from either side before it is answered 504. No other deadline holds there.",
+     "\"5m\"", "", Effect::requests, always, "", at<&Service::idle_timeout>},
+    {"service.*", "tunnel_timeout", Type::duration, 1, 30 * day, "", any, "",
+     "The same for tunnels (WebSocket) and event streams (text/event-stream).", "\"1h\"", "",
+     Effect::requests, always, "", at<&Service::tunnel_timeout>},
 
     // [service.*.healthcheck]
     {"service.*.healthcheck", "path", Type::text, 0, 0, "", is_request_path, "a path that begins with /",

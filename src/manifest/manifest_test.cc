@@ -162,6 +162,9 @@ max_fails = 0
 fail_timeout = "1s"
 keepalive = 8
 weights = [3, 1]
+connect_timeout = "200ms"
+idle_timeout = "5m"
+tunnel_timeout = "1d"
 [service.b]
 command = "b"
 [worker.w]
@@ -206,6 +209,9 @@ ttl = "1d"
     EXPECT_EQ(a.fail_timeout, milliseconds(1'000));
     EXPECT_EQ(a.keepalive, 8u);
     EXPECT_EQ(a.weights, (std::vector<std::uint32_t>{3, 1}));
+    EXPECT_EQ(a.connect_timeout, milliseconds(200));
+    EXPECT_EQ(a.idle_timeout, milliseconds(300'000));
+    EXPECT_EQ(a.tunnel_timeout, std::chrono::hours(24));
 
     EXPECT_EQ(manifest.workers.at(0).instances, 2u) << "scale.min instances run";
     EXPECT_EQ(manifest.workers.at(0).scale->max, 2u) << "max is at least min";

@@ -92,6 +92,10 @@ struct Service : Program {
     milliseconds fail_timeout{10'000};
     std::uint32_t keepalive = 64;
     std::vector<std::uint32_t> weights;  // of instance 1, 2, …; absent = 1
+    // Of calls through $NAME_URL; a route has its own.
+    milliseconds connect_timeout{1'000};
+    milliseconds idle_timeout{60'000};
+    milliseconds tunnel_timeout{3'600'000};
     bool operator==(const Service&) const = default;
 };
 

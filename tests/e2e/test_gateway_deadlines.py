@@ -57,6 +57,30 @@ def test_a_silent_service_gets_504_or_the_fallback(havn, fallback, request_bytes
         assert gateway.access_log(1)[0]["cause"] == "timeout"
 
 
+@pytest.mark.parametrize("changed_later", [False, True])
+def test_calls_by_a_services_own_address_have_its_own_deadlines(havn, changed_later):
+    def wanted(**web):
+        return config([], {"web": web}) | {"revision": 2}
+
+    def serve(client, stream):
+        start, _ = read_head(stream)
+        if "tunnel" in start:
+            client.sendall(SWITCHED)
+        stream.read()
+
+    short = wanted(idle_timeout_ms=200, tunnel_timeout_ms=200)
+    with Upstream(serve) as upstream:
+        with Gateway(wanted() if changed_later else short, {"web": [upstream.address]}, services=["web"]) as gateway:
+            if changed_later:
+                assert gateway.control("PUT", "/config", short).status == 200
+            assert gateway.request(GET, "service:web").status == 504
+            with gateway.connect("service:web") as client:
+                client.sendall(UPGRADE.replace(b"/ HTTP", b"/tunnel HTTP"))
+                stream = client.makefile("rb")
+                assert read_response(stream).status == 101
+                assert stream.read() == b"", "a silent tunnel ends"
+
+
 def test_a_service_that_falls_silent_in_its_answer_is_cut(havn):
     def serve(client, stream):
         read_head(stream)

@@ -22,6 +22,9 @@ void read_upstream(JsonReader& reader, Upstream& upstream) {
     }
     reader.number("max_fails", upstream.max_fails, 0, 1'000'000);
     reader.duration("fail_timeout_ms", upstream.fail_timeout, 1);
+    reader.duration("connect_timeout_ms", upstream.connect_timeout, 1);
+    reader.duration("idle_timeout_ms", upstream.idle_timeout, 1);
+    reader.duration("tunnel_timeout_ms", upstream.tunnel_timeout, 1);
     reader.number("keepalive", upstream.keepalive, 0, 100'000);
     reader.numbers("weights", upstream.weights, 1, 65535);
 }
@@ -98,6 +101,9 @@ static Json to_json(const Upstream& upstream) {
             {"max_fails", upstream.max_fails},
             {"fail_timeout_ms", upstream.fail_timeout.count()},
             {"keepalive", upstream.keepalive},
+            {"connect_timeout_ms", upstream.connect_timeout.count()},
+            {"idle_timeout_ms", upstream.idle_timeout.count()},
+            {"tunnel_timeout_ms", upstream.tunnel_timeout.count()},
             {"weights", upstream.weights}};
 }
 

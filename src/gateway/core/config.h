@@ -27,6 +27,10 @@ struct Upstream {  // one service; its endpoints come over the link
     milliseconds fail_timeout{10'000};
     std::uint32_t keepalive = 64;        // idle connections kept, per endpoint and thread
     std::vector<std::uint32_t> weights;  // of instance 1, 2, …; absent = 1
+    // Of requests at the service's own address, which no route takes; as there.
+    milliseconds connect_timeout{1'000};
+    milliseconds idle_timeout{60'000};
+    milliseconds tunnel_timeout{3'600'000};
 };
 
 struct Route {

@@ -94,8 +94,16 @@ void Worker::set_config(std::shared_ptr<const Config> config) {
     buffers_.set_capacity(std::max<std::size_t>(limits.head_bytes_max, 32768) + BufferPool::own_fields_bytes);
     headers_.resize(std::max<std::size_t>(limits.header_count_max, 256));
     services_.configure(config->upstreams);
+    for (auto& [name, route] : service_routes_) route->take_deadlines();
     tables_ = std::make_shared<const Tables>(std::move(config), services_, metrics_);
     if (publisher_) publisher_->set_broker(tables_->config->broker);
+}
+
+void Worker::ServiceRoute::take_deadlines() {
+    const Upstream& settings = entry.service->settings;
+    route.connect_timeout = settings.connect_timeout;
+    route.idle_timeout = settings.idle_timeout;
+    route.tunnel_timeout = settings.tunnel_timeout;
 }
 
 const RouteEntry* Worker::service_route(const std::string& name) {
@@ -108,6 +116,7 @@ const RouteEntry* Worker::service_route(const std::string& name) {
         known->entry.label = "service:" + name;
         known->entry.service = &services_.get(name);
         known->entry.metrics = &metrics_.route(known->entry.label);
+        known->take_deadlines();
     }
     return &known->entry;
 }

@@ -114,9 +114,10 @@ class Worker : private Services::Observer {
         void on_deadline() override { (worker.*function)(); }
         Worker& worker;
     };
-    struct ServiceRoute {
+    struct ServiceRoute {  // of a service's own address: everything there goes to it
         Route route;
         RouteEntry entry;
+        void take_deadlines();
     };
 
     void on_drained(const std::string& endpoint, std::uint64_t removed_by) override {
