@@ -64,8 +64,11 @@ bool Link::is_open() const {
 }
 
 Result<> Link::send(const Json& body, const std::vector<int>& descriptors) {
+    return send_text(body.dump(), descriptors);
+}
+
+Result<> Link::send_text(std::string_view text, const std::vector<int>& descriptors) {
     if (!is_open()) return fail(Error::Kind::unavailable, "link closed");
-    const std::string text = body.dump();
     if (descriptors.size() > descriptors_max || text.size() > message_bytes_max) {
         return fail(
             Error::Kind::invalid,

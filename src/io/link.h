@@ -41,6 +41,7 @@ class Link {
     // Error::unavailable when it is closed, or when this process has no descriptor left to duplicate one;
     // Error::invalid past the limits of a message. On an error nothing of the message is sent.
     Result<> send(const Json& body, const std::vector<int>& descriptors = {});
+    Result<> send_text(std::string_view body, const std::vector<int>& descriptors = {});  // of a JSON object
 
     // The next message; Error::unavailable once the peer closed or died.
     Task<Result<Message>> receive();

@@ -11,6 +11,11 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
+Json saved_json(const Fleet& fleet) {
+    RowCache rows;
+    return parse_json(saved_text(fleet, "run", Json::object(), rows)).value();
+}
+
 TEST_F(FleetTest, with_no_configuration_only_control_runs) {
     fleet.begin(now);
     EXPECT_THAT(take_done(), ElementsAre("spawn control.1"));
@@ -370,7 +375,7 @@ TEST_F(FleetTest, the_next_supervisor_takes_over_without_an_effect) {
     die("web.2");
     healthy("web.2");
     take_done();
-    Result<SavedState> saved = saved_state_from_json(parse_json(to_json(fleet, "run").dump()).value());
+    Result<SavedState> saved = saved_state_from_json(saved_json(fleet));
     ASSERT_TRUE(saved.has_value()) << saved.error().message;
     Fleet next(1);
     for (Unit& unit : saved->units) next.adopt(std::move(unit), now);
@@ -390,10 +395,31 @@ TEST_F(FleetTest, the_next_supervisor_takes_over_without_an_effect) {
     }
 }
 
+TEST_F(FleetTest, a_table_of_rows_that_were_kept_is_the_one_that_would_be_made_anew) {
+    RowCache rows;
+    const auto agrees = [&] {
+        return parse_json(saved_text(fleet, "run", Json::object(), rows)).value() == saved_json(fleet);
+    };
+    add("web", Kind::service, 2);
+    add("job", Kind::worker);
+    settle();
+    EXPECT_TRUE(agrees());
+    die("web.2");
+    EXPECT_TRUE(agrees());
+    healthy("web.2");
+    desired.programs.erase(desired.programs.begin());  // the specifications that stay get other numbers
+    apply();
+    take_done();
+    EXPECT_TRUE(agrees());
+    die("job.1");
+    fleet.exit_known(unit("job.1").id, Exit("signal 9 (Killed)", {}, 9));
+    EXPECT_TRUE(agrees());
+}
+
 TEST_F(FleetTest, a_process_started_after_the_table_was_written_is_taken_over_too) {
     add("web", Kind::service);
     settle();
-    const std::string table = to_json(fleet, "run").dump();
+    const std::string table = saved_json(fleet).dump();
     die("web.1");  // and is started again
     Result<SavedState> saved = saved_state_from_json(parse_json(table).value());
     ASSERT_TRUE(saved.has_value());
@@ -408,10 +434,10 @@ TEST_F(FleetTest, a_process_started_after_the_table_was_written_is_taken_over_to
 
 TEST_F(FleetTest, a_spoilt_process_table_is_an_error_and_no_crash) {
     settle();
-    Json json = to_json(fleet, "run");
+    Json json = saved_json(fleet);
     json["units"][0]["program"] = 99;
     EXPECT_EQ(saved_state_from_json(json).error().kind, Error::Kind::corrupt);
-    json = to_json(fleet, "run");
+    json = saved_json(fleet);
     json["units"][0].erase("pid");
     EXPECT_EQ(saved_state_from_json(json).error().kind, Error::Kind::corrupt);
     EXPECT_EQ(saved_state_from_json(Json(7)).error().kind, Error::Kind::corrupt);

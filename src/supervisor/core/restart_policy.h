@@ -25,6 +25,7 @@ struct RestartLimits {
     milliseconds window{60'000};
     milliseconds pause_min{1'000};
     milliseconds pause_max{60'000};
+    bool operator==(const RestartLimits&) const = default;
 };
 
 class RestartPolicy {
@@ -42,6 +43,7 @@ class RestartPolicy {
         slow_retries_ = slow_retries;
         too_often_ = too_often;
     }
+    bool operator==(const RestartPolicy&) const = default;
 
   private:
     void forget();

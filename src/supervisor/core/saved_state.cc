@@ -45,19 +45,20 @@ static Json to_json(const Unit& unit, std::size_t program) {
             {"too_often", unit.policy.too_often()}};
 }
 
-Json to_json(const Fleet& fleet, const std::string& run) {
+std::string saved_text(const Fleet& fleet, const std::string& run, const Json& platform, RowCache& rows) {
+    rows.forget_all_but(fleet.units());
     Json programs = Json::array();
-    Json units = Json::array();
+    std::string units;
     std::map<const Program*, std::size_t> written;
     for (const auto& [id, unit] : fleet.units()) {
         const auto [entry, is_new] = written.emplace(unit.program.get(), programs.size());
+        const std::size_t program = entry->second;
         if (is_new) programs.push_back(to_json(*unit.program));
-        units.push_back(to_json(unit, entry->second));
+        if (!units.empty()) units += ',';
+        rows.append(units, unit, std::to_string(program), [&] { return to_json(unit, program); });
     }
-    return {{"endpoints_version", fleet.endpoints().version},
-            {"run", run},
-            {"programs", std::move(programs)},
-            {"units", std::move(units)}};
+    return fmt::format(R"({{"endpoints_version":{},"run":{},"platform":{},"programs":{},"units":[{}]}})",
+                       fleet.endpoints().version, Json(run).dump(), platform.dump(), programs.dump(), units);
 }
 
 static std::optional<Role> role_from_name(std::string_view text) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "supervisor/core/fleet.h"
+#include "supervisor/core/row_cache.h"
 
 namespace havn::supervisor {
 
@@ -17,7 +18,8 @@ struct SavedState {
     std::vector<Unit> units;
 };
 
-Json to_json(const Fleet& fleet, const std::string& run);
+// `platform` is kept with it as it is. `rows`: of the times before.
+std::string saved_text(const Fleet& fleet, const std::string& run, const Json& platform, RowCache& rows);
 
 // The table is written with some distance between two times; a process that is started in between is noted at
 // once, in a line of its own: who takes over must know its pid.

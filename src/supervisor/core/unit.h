@@ -28,6 +28,7 @@ struct Exit {
     Exit(std::string text, std::optional<int> code = {}, std::optional<int> signal = {})
         : text(std::move(text)), code(code), signal(signal) {}
     Exit(const char* text) : text(text) {}
+    bool operator==(const Exit&) const = default;
 
     std::string text;  // "exit 1", "signal 9 (Killed)"; empty when there was no process
     std::optional<int> code;
@@ -40,7 +41,8 @@ struct Moment {
     WallTime wall;
 };
 
-struct Unit {
+// What others are told about it, and what the next supervisor must know.
+struct UnitFacts {
     UnitId id = 0;
     std::string name;
     std::uint32_t instance = 1;
@@ -70,13 +72,18 @@ struct Unit {
     bool had_life = false;
     bool ever_ready = false;  // in any life: it does not wait for dependencies again
     bool ready_now = false;   // in this life
+    RestartPolicy policy{RestartLimits{}};
+
+    bool operator==(const UnitFacts&) const = default;
+};
+
+struct Unit : UnitFacts {
     Time spawned_at{};
     Time deadline = Time::max();
     Time probe_at = Time::max();
     Time timer = Time::max();  // the earlier of the two, as the fleet has it in its order of times
     milliseconds probe_pause{0};
     std::uint32_t probe_failures = 0;
-    RestartPolicy policy{RestartLimits{}};
 
     std::string label() const { return name + "." + std::to_string(instance); }
     std::string endpoint() const { return "127.0.0.1:" + std::to_string(port); }

@@ -25,7 +25,7 @@ void SupervisorProcess::connect_part(UnitId id, int pid, io::Fd ours) {
     const std::string& name = fleet_.find(id)->name;
     if (name == "gateway" && is_new) send_endpoints();  // first: whom it accepts, it must be able to serve
     if (is_new && name != "control") send_listeners(name);
-    if (name == "control") last_table_ = Json();  // sent with the next change
+    if (name == "control") last_table_.clear();  // sent with the next change
     changed();
 }
 
@@ -178,19 +178,18 @@ void SupervisorProcess::write_changes() {
     change_pending_ = false;
     next_write_ = io::now() + write_distance + write_distance_per_unit * fleet_.units().size();
     if (finished_) return;
-    Json state = to_json(fleet_, run_);
-    state["platform"] = to_json(platform_rows_);
-    if (Result<> written = write_state(state_file, state.dump()); !written) {
+    const std::string state = saved_text(fleet_, run_, to_json(platform_rows_), saved_rows_);
+    if (Result<> written = write_state(state_file, state); !written) {
         say(log::Level::error, "the process table is not written down: " + written.error().message);
     } else if (journal_ && ::ftruncate(journal_.get(), 0) != 0) {
         say(log::Level::error, fail_errno("empty the journal of starts").error().message);
     }
-    Json table = process_table(fleet_, platform_rows_);
+    std::string table = process_table(fleet_, platform_rows_, table_rows_);
     if (table == last_table_) return;
     io::Link* control = link_to("control");
     if (!control) return;
-    std::ignore =
-        control->send({{"type", "processes"}, {"revision", ++table_revision_}, {"processes", table}});
+    std::ignore = control->send_text(
+        fmt::format(R"({{"type":"processes","revision":{},"processes":{}}})", ++table_revision_, table));
     last_table_ = std::move(table);
 }
 

@@ -46,7 +46,7 @@ static Json to_row(const std::string& name, const PlatformRows::Row& row) {
             {"since", to_rfc3339(row.since)}};
 }
 
-static Json to_row(const Fleet& fleet, const Unit& unit) {
+static Json to_row(const Unit& unit, const std::vector<std::string>& waits_for) {
     Json row{{"name", unit.name},
              {"instance", unit.instance},
              {"kind", name(unit.role)},
@@ -66,22 +66,29 @@ static Json to_row(const Fleet& fleet, const Unit& unit) {
         row["exited_at"] = to_rfc3339(unit.exited_at);
         row["uptime_ms"] = unit.uptime.count();
     }
-    if (const std::vector<std::string> names = fleet.waits_for(unit); !names.empty())
-        row["waits_for"] = names;
+    if (!waits_for.empty()) row["waits_for"] = waits_for;
     if (unit.state == State::backoff) row["retry_at"] = to_rfc3339(unit.retry_at);
     if (unit.is_failing()) row["failing"] = true;
     return row;
 }
 
-Json process_table(const Fleet& fleet, const PlatformRows& rows) {
+std::string process_table(const Fleet& fleet, const PlatformRows& rows, RowCache& cache) {
+    cache.forget_all_but(fleet.units());
     std::vector<const Unit*> units;
     for (const auto& [id, unit] : fleet.units()) units.push_back(&unit);
     std::ranges::sort(units, {}, [](const Unit* unit) {
-        return std::tuple(unit->role != Role::platform, unit->name, unit->instance, unit->id);
+        return std::tuple<bool, const std::string&, std::uint32_t, UnitId>(
+            unit->role != Role::platform, unit->name, unit->instance, unit->id);
     });
-    Json table = Json::array({to_row("keeper", rows.keeper), to_row("supervisor", rows.supervisor)});
-    for (const Unit* unit : units) table.push_back(to_row(fleet, *unit));
-    return table;
+    std::string table = fmt::format("[{},{}", to_row("keeper", rows.keeper).dump(),
+                                    to_row("supervisor", rows.supervisor).dump());
+    for (const Unit* unit : units) {
+        const std::vector<std::string> names = fleet.waits_for(*unit);
+        table += ',';
+        cache.append(table, *unit, fmt::format("{}", fmt::join(names, ",")),
+                     [&] { return to_row(*unit, names); });
+    }
+    return table + ']';
 }
 
 }  // namespace havn::supervisor

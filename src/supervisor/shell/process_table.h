@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "supervisor/core/fleet.h"
+#include "supervisor/core/row_cache.h"
 
 namespace havn::supervisor {
 
@@ -20,7 +21,7 @@ struct PlatformRows {
 Json to_json(const PlatformRows& rows);
 PlatformRows platform_rows_from_json(const Json& json);  // what is missing or odd counts as new
 
-// One row per unit, parts first, then by name:
+// A list in JSON, one row per unit, parts first, then by name (`cache`: of the times before):
 //   name, instance, kind, pid, state, restarts
 //   since          start of the present life; without one, when the state was entered
 //   state_since    when the present state was entered
@@ -32,7 +33,6 @@ PlatformRows platform_rows_from_json(const Json& json);  // what is missing or o
 //   retry_at?      in state backoff: when the next start is due
 //   failing?       true while its lives end so often that starts are held back, also in the midst of a life
 //   port?          of a service that has a process
-Json process_table(const Fleet& fleet, const PlatformRows& rows);
-
+std::string process_table(const Fleet& fleet, const PlatformRows& rows, RowCache& cache);
 
 }  // namespace havn::supervisor

@@ -16,13 +16,12 @@
 #include "supervisor/core/fleet.h"
 #include "supervisor/core/saved_state.h"
 #include "supervisor/shell/descriptor_limit.h"
-#include "supervisor/shell/platform_accounts.h"
-#include "supervisor/shell/probe.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/foreground.h"
 #include "supervisor/shell/listening_sockets.h"
 #include "supervisor/shell/log_pipe.h"
 #include "supervisor/shell/platform_accounts.h"
+#include "supervisor/shell/probe.h"
 #include "supervisor/shell/process_table.h"
 #include "supervisor/shell/process_tree.h"
 #include "supervisor/shell/spawn.h"
@@ -38,7 +37,7 @@ class SupervisorProcess {
   private:
     // One life of one unit.
     struct Process {
-        std::optional<uid_t> uid;  // it was started as; none for one that was taken over
+        std::optional<uid_t> uid;                // it was started as; none for one that was taken over
         SpawnRequest request;                    // until its program began; empty for one that was taken over
         std::shared_ptr<io::Descriptor> status;  // until its program began
         std::shared_ptr<io::Descriptor> pidfd;
@@ -168,7 +167,8 @@ class SupervisorProcess {
     std::uint16_t next_port_;
     PlatformRows platform_rows_;
     std::uint64_t table_revision_ = 0;  // grows over all supervisors
-    Json last_table_;
+    std::string last_table_;
+    RowCache saved_rows_, table_rows_;
     bool change_pending_ = false;
     Time next_write_{};
     bool applied_ = false;  // a configuration is in force
