@@ -2,7 +2,7 @@
 //
 // What is to be done is gathered and done in one look at /proc, so that a thousand ends at once cost one
 // look, and looks keep a distance, so that they take no more than a tenth of the loop's time. Restarts do not
-// wait for a look.
+// wait for a look, and it waits a moment for them: it would take the core that the next life begins on.
 #include <fmt/format.h>
 
 #include <csignal>
@@ -16,6 +16,7 @@ namespace havn::supervisor {
 static constexpr int sweep_rounds = 50;
 static constexpr milliseconds sweep_pause{20};
 static constexpr int look_share = 10;  // of the time, one part for looking
+static constexpr milliseconds look_after_end{5};
 
 void SupervisorProcess::perform_one(const Terminate& effect) {
     const Unit* unit = fleet_.find(effect.unit);
@@ -38,7 +39,9 @@ void SupervisorProcess::look_soon() {
 
 io::Task<void> SupervisorProcess::look(SupervisorProcess* self) {
     // Also without a pause to wait for, the events of this turn come first.
-    co_await io::sleep_for(std::max(Duration(0), self->next_look_ - io::now()));
+    const bool only_ended = self->to_terminate_.empty() && self->to_kill_.empty();
+    const Duration least = only_ended ? Duration(look_after_end) : Duration(0);
+    co_await io::sleep_for(std::max(least, self->next_look_ - io::now()));
     self->look_pending_ = false;
     const Time began = io::now();
     std::unordered_set<int> known;
