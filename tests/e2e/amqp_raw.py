@@ -26,12 +26,13 @@ def method(channel, class_id, method_id, arguments=b""):
     return frame(METHOD, channel, struct.pack(">HH", class_id, method_id) + arguments)
 
 
-def publish(channel, routing_key, body, flags=0, announced=None, exchange=""):
-    """basic.publish, content header without properties, one body frame if there is a body."""
+def publish(channel, routing_key, body, flags=0, announced=None, exchange="", persistent=False):
+    """basic.publish, content header without properties but delivery_mode, one body frame if there is a body."""
     size = len(body) if announced is None else announced
     address = short_string(exchange) + short_string(routing_key)
+    properties = struct.pack(">HB", 1 << 12, 2) if persistent else b"\0\0"
     return (method(channel, 60, 40, b"\0\0" + address + bytes([flags]))
-            + frame(CONTENT_HEADER, channel, struct.pack(">HHQH", 60, 0, size, 0))
+            + frame(CONTENT_HEADER, channel, struct.pack(">HHQ", 60, 0, size) + properties)
             + (frame(BODY, channel, body) if body else b""))
 
 
