@@ -125,6 +125,20 @@ std::vector<std::string> gateway_lines(const Json& rows, bool unwell) {
     return lines;
 }
 
+std::vector<std::string> broker_notes(const Json& rows) {
+    std::vector<std::string> notes;
+    for (const Json& row : rows) {
+        if (!is_wanted(row) || !row.contains("broker") || !row["broker"].is_object()) continue;
+        const auto not_read = row["broker"].find("connections_not_read");
+        if (not_read == row["broker"].end() || !not_read->is_number_integer() || *not_read <= 0) continue;
+        notes.push_back(
+            fmt::format("broker: {} of its clients leave unread what they were sent, and are not read until "
+                        "they read it: `havn logs broker` names them",
+                        not_read->get<std::uint64_t>()));
+    }
+    return notes;
+}
+
 std::vector<std::string> complaints_about(const Json& rows, WallTime now) {
     std::vector<std::string> complaints;
     for (const Json& row : rows) {

@@ -20,6 +20,8 @@ std::vector<std::string> complaints_about(const Json& rows, WallTime now);
 // says of disk and memory.
 std::vector<std::string> refusal_lines(const Json& rows);
 std::vector<std::string> broker_lines(const Json& rows);
+// And what is no complaint about the platform, but may be one about a client.
+std::vector<std::string> broker_notes(const Json& rows);
 
 // What the gateway's row says it is short of; with `unwell`, only what others notice than those who caused
 // it.

@@ -74,6 +74,16 @@ TEST(Health, a_part_that_refuses_its_configuration_is_not_well) {
     EXPECT_TRUE(refusal_lines(Json::array({row("ready", {{"refuses", "odd"}})})).empty());
 }
 
+TEST(Health, clients_that_do_not_read_are_named_and_no_complaint) {
+    const Json rows = Json::array({row("ready", {{"broker", {{"connections_not_read", 2}}}})});
+    ASSERT_EQ(broker_notes(rows).size(), 1u);
+    EXPECT_NE(broker_notes(rows)[0].find("2 of its clients"), std::string::npos);
+    EXPECT_TRUE(complaints_about(rows, noon).empty());
+    EXPECT_TRUE(
+        broker_notes(Json::array({row("ready", {{"broker", {{"connections_not_read", 0}}}}), row("ready")}))
+            .empty());
+}
+
 TEST(Health, a_row_says_how_the_last_life_ended_and_what_comes_next) {
     EXPECT_EQ(since_of(row("ready"), noon), "10s");
     EXPECT_EQ(since_of(Json::object(), noon), "-");
@@ -90,6 +100,7 @@ TEST(Health, a_row_says_how_the_last_life_ended_and_what_comes_next) {
 TEST(Health, what_is_no_row_is_passed_over) {
     const Json odd = Json::array({1, "x", Json::object(), {{"name", 3}, {"since", 4}, {"broker", "x"}}});
     broker_lines(odd);
+    broker_notes(odd);
     complaints_about(odd, noon);
     for (const Json& one : odd) {
         if (one.is_object()) note_of(one, noon);

@@ -65,6 +65,7 @@ static int show_once(const PsOptions& options, const Platform& platform, bool cl
         for (const std::string& line : refusal_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : broker_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : gateway_lines(*rows)) text += paint(Colour::yellow, line) + "\n";
+        for (const std::string& line : broker_notes(*rows)) text += paint(Colour::yellow, line) + "\n";
         print(text);
     }
     return complaints.empty() ? Exit::ok : Exit::failed;

@@ -12,7 +12,7 @@ import tempfile
 
 
 class BrokerAlone:
-    """Owns the listening socket, as the supervisor does, so that the port outlives every broker."""
+    """Owns the listening sockets, as the supervisor does, so that the port outlives every broker."""
 
     def __init__(self, binary):
         self.binary = binary
@@ -20,6 +20,10 @@ class BrokerAlone:
         os.makedirs(f"{self.folder}/run")
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
+        self.local_address = f"unix:{self.folder}/run/amqp.sock"   # for a gateway
+        self.local_listener = socket.socket(socket.AF_UNIX)
+        self.local_listener.bind(self.local_address.removeprefix("unix:"))
+        self.local_listener.listen(16)
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F?socket_timeout=15"
         self.process = self.link = None
 
@@ -31,8 +35,9 @@ class BrokerAlone:
                 [self.binary, "broker"], cwd=self.folder, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()], env={**os.environ, "HAVN_LINK": str(theirs.fileno())})
         body = json.dumps({"type": "listeners", "listeners": [
-            {"name": "amqp", "address": f"127.0.0.1:{self.port}"}]}).encode()
-        descriptors = array.array("i", [self.listener.fileno()])
+            {"name": "amqp", "address": f"127.0.0.1:{self.port}"},
+            {"name": "amqp", "address": self.local_address}]}).encode()
+        descriptors = array.array("i", [self.listener.fileno(), self.local_listener.fileno()])
         self.link.settimeout(60)
         try:
             self.link.sendmsg([struct.pack("<I", len(body)) + body],
@@ -60,6 +65,7 @@ class BrokerAlone:
         if self.process and self.process.poll() is None:
             self.kill()
         self.listener.close()
+        self.local_listener.close()
         shutil.rmtree(self.folder)
 
     def __enter__(self):

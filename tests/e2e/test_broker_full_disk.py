@@ -10,7 +10,9 @@ import subprocess
 import pika
 import pytest
 
+from amqp_raw import HEARTBEAT, METHOD, RawConnection, frame, method, publish
 from broker_alone import BrokerAlone
+from gateway_harness import Gateway, config
 from harness import wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -97,6 +99,60 @@ def test_a_broker_killed_on_a_full_disk_starts_there_is_drained_and_takes_messag
     broker.start()
     with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
         assert connection.channel().basic_get("q")[2] == b"again"
+
+
+@needs_root
+def test_a_publisher_that_is_held_back_is_not_taken_for_dead(broker):
+    broker.start()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare("q", durable=True)
+        for number in range(3000):
+            channel.basic_publish("", "q", b"x" * 2000, PERSISTENT)
+    broker.kill()
+    take_slack(broker)
+    broker.start()
+    wait_for(lambda: status(broker)["held_back"], 20)
+    with RawConnection(broker.url) as raw:
+        raw.login(heartbeat=1).send(method(1, 85, 10, b"\0"))
+        raw.expect(85, 11)
+        raw.send(publish(1, "q", b"held", persistent=True))
+        for _ in range(8):   # four seconds: a client that is silent is dropped after two
+            kind, _, _ = raw.read_frame()
+            assert kind == HEARTBEAT
+            raw.send(frame(HEARTBEAT, 0, b""))
+        os.remove(f"{broker.folder}/queue/filler")
+        wait_for(lambda: not status(broker)["held_back"], 20)
+        while (got := raw.read_frame())[0] == HEARTBEAT:
+            raw.send(frame(HEARTBEAT, 0, b""))
+        assert (got[0], got[2][:4]) == (METHOD, b"\0\x3c\0\x50"), "confirmed"
+
+
+POST = b"POST /buy HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@needs_root
+def test_a_job_is_refused_at_once_also_by_a_broker_that_was_restarted_on_a_full_disk(broker):
+    broker.start()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare("orders", durable=True)
+        for _ in range(1000):
+            channel.basic_publish("", "orders", b"x" * 2000, PERSISTENT)
+    settings = {**config([{"path": "/buy", "queue": "orders"}]), "broker": {
+        "address": broker.local_address, "user": "guest", "password": "guest", "confirm_timeout_ms": 600_000}}
+    with Gateway(settings, threads=1) as gateway:
+        assert gateway.request(POST).status == 202
+        broker.kill()
+        take_slack(broker)
+        broker.start()
+        wait_for(lambda: status(broker)["held_back"], 20)
+        answer = gateway.request(POST)   # were it held, only its timeout would tell, in ten minutes
+        assert answer.status == 503 and b"disk is full" in answer.body and b"not accepted" in answer.body
+        os.remove(f"{broker.folder}/queue/filler")
+        wait_for(lambda: gateway.request(POST).status == 202, 20, "jobs to be taken again")
 
 
 @needs_root

@@ -77,6 +77,82 @@ def test_a_client_that_reads_none_of_its_returns_is_stopped_and_others_are_serve
         assert serves_others(broker)
 
 
+def flooded(broker):
+    """A client whose returns pile up unread until it is not read any more itself."""
+    returned = publish(1, "nowhere", b"r" * 16_000, flags=1) * 16
+    raw, sent = RawConnection(broker.url).login(), 0
+    raw.socket.setblocking(False)
+    while not ask(broker, "/status")["connections_not_read"]:
+        try:
+            while sent < 1 << 30:
+                sent += raw.socket.send(returned[sent % len(returned):])
+        except BlockingIOError:
+            pass
+    return raw
+
+
+def test_who_does_not_read_is_named_and_leaves_nothing_behind(broker):
+    broker.start()
+    before = ask(broker, "/status")["memory"]
+    for _ in range(3):
+        with flooded(broker):
+            assert ask(broker, "/status")["memory"] > 4 * MEBIBYTE
+        wait_for(lambda: ask(broker, "/status")["connections_not_read"] == 0, what="it is gone")
+    wait_for(lambda: ask(broker, "/status")["memory"] <= before, what="nothing is held for the dead")
+    assert broker.log().count("were sent to it are unread") == 3
+    assert serves_others(broker)
+
+
+def test_those_who_read_nothing_make_room_when_memory_runs_out(broker):
+    configure(broker, memory_bytes=64 * MEBIBYTE).start()
+    held = []
+    try:
+        while not ask(broker, "/status")["held_back"]:
+            assert len(held) < 40
+            held.append(flooded_or_held(broker))
+        wait_for(lambda: not ask(broker, "/status")["held_back"], 30, "the largest are closed")
+        assert serves_others(broker)
+    finally:
+        for raw in held:
+            raw.socket.close()
+    assert "does not read what it was sent" in broker.log()
+
+
+def flooded_or_held(broker):
+    """A client that has left 4 MiB unread, or is held back as there is no memory for that."""
+    returned = publish(1, "nowhere", b"r" * 16_000, flags=1) * 16
+    before = ask(broker, "/status")["connections_not_read"]
+    raw, sent = RawConnection(broker.url).login(), 0
+    raw.socket.setblocking(False)
+    while True:
+        try:
+            while sent < 1 << 30:
+                sent += raw.socket.send(returned[sent % len(returned):])
+        except BlockingIOError:
+            pass
+        status = ask(broker, "/status")
+        if status["connections_not_read"] > before or status["held_back"]:
+            return raw
+
+
+def test_what_a_frozen_consumer_holds_goes_to_others_once_its_heartbeats_are_missed(broker):
+    broker.start()
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection, RawConnection(broker.url) as frozen:
+        channel = connection.channel()
+        channel.queue_declare("q", durable=True)
+        for _ in range(1_000):
+            channel.basic_publish("", "q", b"x" * 20_000)
+        frozen.login(heartbeat=1)   # takes more than its socket holds, and is never heard of again
+        frozen.send(method(1, 60, 20, b"\0\0" + short_string("q") + short_string("c") + b"\0" + b"\0\0\0\0"))
+
+        def state():
+            connection.process_data_events()
+            return channel.queue_declare("q", durable=True, passive=True).method
+        wait_for(lambda: state().message_count < 1_000, what="messages are on their way to it")
+        wait_for(lambda: state().message_count == 1_000 and state().consumer_count == 0, 30, "they are back")
+    assert "missed heartbeats" in broker.log()
+
+
 def test_transient_messages_stop_at_the_budget_and_their_memory_is_given_back(broker):
     configure(broker, memory_bytes=64 * MEBIBYTE).start()
     with pika.BlockingConnection(pika.URLParameters(broker.url)) as consuming, RawConnection(broker.url) as raw:

@@ -180,6 +180,51 @@ TEST(Heartbeats, AreKeptAliveByAnyOctet) {
     }
 }
 
+TEST(Heartbeats, AreNotMissedWhileTheyCouldNotBeHeard) {
+    World world;
+    Client client(world, {.heartbeat = 60});
+    for (int i = 0; i < 10; ++i) {  // the log is behind: nobody is read
+        world.now += seconds(50);
+        client.session().excuse_silence(world.now);
+        client.session().on_time(world.now);
+    }
+    EXPECT_FALSE(client.session().closed());
+    world.now += seconds(121);
+    client.session().on_time(world.now);
+    EXPECT_TRUE(client.session().closed()) << "from there on the silence is the client's";
+}
+
+TEST(Heartbeats, OfAPublisherWhoIsHeldBackAreNotMissed) {
+    World world;
+    Client client(world, {.heartbeat = 60});
+    client.declare("q");
+    world.broker->set_alarm("the broker's disk is full");
+    client.publish("", "q", "held");
+    client.expect<ConnectionBlocked>(0);
+    for (int i = 0; i < 100; ++i) {
+        world.now += seconds(30);
+        client.session().on_time(world.now);
+    }
+    EXPECT_FALSE(client.session().closed());
+    world.broker->set_alarm("");
+    client.raw("");  // what it had sent is offered again
+    EXPECT_EQ(world.stats("q").ready, 1u);
+}
+
+TEST(AHandshake, IsGivenTheTimeInWhichItCouldNotBeHeard) {
+    World world;
+    Client client(world, {.stop_at_start = true});
+    for (int i = 0; i < 10; ++i) {
+        world.now += seconds(9);
+        client.session().excuse_silence(world.now);
+        client.session().on_time(world.now);
+    }
+    EXPECT_FALSE(client.session().closed());
+    world.now += seconds(60);
+    client.session().on_time(world.now);
+    EXPECT_TRUE(client.session().closed());
+}
+
 TEST(Heartbeats, MayBeTurnedOff) {
     World world;
     Client client(world, {.heartbeat = 0});

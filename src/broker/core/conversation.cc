@@ -305,6 +305,10 @@ void Conversation::on_publish() {
 }
 
 void Conversation::shed() {
+    if (choked_) {  // a word more would be as unread as the rest
+        close_channels(Return::failed);
+        return become_closed("the broker is low on memory, and this client does not read what it was sent");
+    }
     fail(refuse(ReplyCode::resource_error,
                 "the broker is low on memory, and messages begun here take {} bytes of it", partial_bytes)
              .error(),
@@ -313,13 +317,15 @@ void Conversation::shed() {
     vhost_.waker.wake(session_);
 }
 
-// Only those who publish are held back. Whoever asked for it is told, once.
+// Only those who publish are held back. Whoever asked for it is told, once; the gateway before it publishes,
+// so that it need not hand over a job to find out.
 void Conversation::on_alarm() {
     const bool alarm = !vhost_.alarm().empty(), was_held_back = held_back_;
     held_back_ = alarm && published_;
     if (was_held_back && !held_back_) vhost_.waker.wake(session_);  // may be read again
-    if (held_back_ == blocked_ || !running()) return;
-    blocked_ = held_back_;
+    const bool concerned = alarm && (published_ || peer_.gateway);
+    if (concerned == blocked_ || !running()) return;
+    blocked_ = concerned;
     if (!wants_blocked_) return;
     if (blocked_) {
         send(0, ConnectionBlocked{std::string_view(vhost_.alarm()).substr(0, 255)});

@@ -86,7 +86,11 @@ class Conversation {
     void confirm_later(Channel& channel) { confirming_.push_back(&channel); }
     void on_publish();  // an alarm holds publishers back
     void on_memory_relieved();
-    void shed();  // ends the connection, for what it holds of unfinished messages
+    // What it holds that no consumer can free: unfinished messages, and what it leaves unread.
+    std::uint64_t stuck_bytes() const {
+        return partial_bytes + (choked_ ? backlog() + held_.size() : 0);
+    }
+    void shed();                                  // ends the connection on account of these
     std::unordered_set<Queue*> exclusive_queues;  // this connection's alone: the vhost keeps it
     std::uint64_t partial_bytes = 0;              // of contents that have not come whole yet
 
@@ -171,7 +175,7 @@ class Conversation {
     bool auth_failure_close_ = false, wants_cancel_notice_ = false, wants_blocked_ = false;
     bool refusing_ = false;   // counted with those whose log-in was refused a moment ago
     bool published_ = false;  // ever
-    bool blocked_ = false;    // was told so
+    bool blocked_ = false;    // was told so, as a publisher or as the gateway
     bool held_back_ = false;  // by an alarm
 };
 

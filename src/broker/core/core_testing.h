@@ -173,7 +173,7 @@ class Client {
   public:
     struct Options {
         std::string user = "guest", password = "guest", mechanism = "PLAIN", vhost = "/";
-        bool loopback = true, capabilities = true;
+        bool loopback = true, capabilities = true, gateway = false;
         std::uint16_t channel_max = 2'047, heartbeat = 60;
         std::uint32_t frame_max = 131'072;
         bool stop_at_start = false;  // header sent, start read, nothing more
@@ -182,7 +182,8 @@ class Client {
 
     explicit Client(World& world) : Client(world, Options{}) {}
     Client(World& world, Options options)
-        : world_(world), session_(*world.broker, {"127.0.0.1:1", options.loopback}, world.now) {
+        : world_(world),
+          session_(*world.broker, {"127.0.0.1:1", options.loopback, options.gateway}, world.now) {
         raw(amqp::protocol_header);
         expect<amqp::ConnectionStart>(0);
         if (options.stop_at_start) return;

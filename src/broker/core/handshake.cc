@@ -79,6 +79,8 @@ Conversation::Conversation(Session& session, Vhost& vhost, Session::Peer peer, T
 
 Conversation::~Conversation() {
     end(last_heard_);
+    vhost_.memory.give_back(accounted_);  // what was never sent went with it
+    vhost_.check_memory();
 }
 
 void Conversation::on_protocol_header(std::string_view in, std::size_t& eaten) {
@@ -241,6 +243,7 @@ Outcome Conversation::on_open(const ConnectionOpen& method) {
     }
     phase_ = Phase::running;
     send(0, ConnectionOpenOk{});
+    on_alarm();
     return {};
 }
 

@@ -231,6 +231,54 @@ TEST(UnfinishedMessages, ThatKeepTheAlarmUpLoseTheirConnections) {
     EXPECT_GE(closed, 1);
 }
 
+TEST(ClientsThatDoNotRead, LoseTheirConnectionsWhereTheyKeepTheAlarmUp) {
+    World world(with_memory(6 * mebibyte));
+    Client other(world);
+    other.declare("q");
+    auto deaf = std::make_unique<DeafClient>(world);
+    DeafClient beside(world);
+    const std::string returned =
+        Client::publish_frames(1, "", "nowhere", std::string(100'000, 'r'), transient(), true);
+    for (DeafClient* client : {deaf.get(), &beside}) {
+        for (int i = 0; i < 100 && client->say(returned); ++i) {
+        }
+    }
+    EXPECT_TRUE(world.broker->memory_alarm());
+    world.advance(seconds(9));
+    EXPECT_FALSE(deaf->session().closed());
+    world.advance(seconds(2));
+    EXPECT_TRUE(deaf->session().closed());
+    EXPECT_THAT(std::string(deaf->session().close_reason()), HasSubstr("does not read"));
+    deaf.reset();
+    world.advance(seconds(1));
+    EXPECT_FALSE(world.broker->memory_alarm());
+    EXPECT_FALSE(beside.session().closed()) << "it was not the largest, and that was enough";
+    other.publish("", "q", "goes on");
+    EXPECT_EQ(world.stats("q").ready, 1u);
+}
+
+TEST(AnAlarm, IsToldToTheGatewayBeforeItHandsOverAJob) {
+    World world;
+    world.broker->set_alarm("the broker's disk is full");
+    Client consumer(world);
+    Client gateway(world, {.gateway = true, .stop_at_tune = true});
+    gateway.expect<ConnectionTune>(0);
+    gateway.send(0, ConnectionTuneOk{1, 131'072, 0});
+    gateway.send(0, ConnectionOpen{"/", "", false});
+    gateway.expect<ConnectionOpenOk>(0);
+    EXPECT_EQ(std::string(gateway.expect<ConnectionBlocked>(0).reason), "the broker's disk is full");
+    gateway.open(1);
+    EXPECT_TRUE(consumer.silent());
+    EXPECT_FALSE(gateway.session().held_back()) << "nothing it sent waits";
+    world.broker->set_alarm("");
+    gateway.expect<ConnectionUnblocked>(0);
+    gateway.declare("q");
+    gateway.publish("", "q", "a job");
+    EXPECT_EQ(world.stats("q").ready, 1u);
+    world.broker->set_alarm("again");
+    gateway.expect<ConnectionBlocked>(0);
+}
+
 TEST(AnAlarm, StopsAPublishBetweenItsFramesAndTakesNone) {
     World world;
     Client publisher(world);

@@ -28,6 +28,7 @@ class Session {
     struct Peer {
         std::string address;    // for logs and `havn queue`: "127.0.0.1:40312" or "unix"
         bool loopback = false;  // a loopback or Unix socket: users that are loopback_only may log in
+        bool gateway = false;   // this host's own: told of an alarm before it publishes
     };
 
     // Deliveries stop while the client leaves more than this unread. Beyond the higher mark nothing it sends

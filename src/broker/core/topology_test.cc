@@ -177,6 +177,31 @@ TEST(AnExclusiveQueue, IsLockedForOthersAndGoesWithItsConnection) {
     EXPECT_FALSE(world.has_queue("mine"));
 }
 
+// The close of a connection looks at its own queues only: those that went before must not be among them.
+TEST(AnExclusiveQueue, ThatWentBeforeItsConnectionIsNotLookedForAtTheClose) {
+    World world;
+    Client other(world);
+    other.declare("shared");
+    {
+        Client owner(world);
+        for (const char* name : {"deleted", "expired", "auto", "stays"}) {
+            QueueDeclare declare{0, name, false, false, true, std::string_view(name) == "auto", false, {}};
+            TableWriter lifetime;
+            lifetime.integer("x-expires", 1'000);
+            if (std::string_view(name) == "expired") declare.arguments = lifetime.table();
+            owner.ask<QueueDeclareOk>(1, declare);
+        }
+        owner.ask<QueueDeleteOk>(1, QueueDelete{0, "deleted", false, false, false});
+        owner.consume("auto", "c");
+        owner.ask<BasicCancelOk>(1, BasicCancel{"c", false});
+        world.advance(seconds(2));
+        EXPECT_EQ(world.broker->queue_stats().size(), 2u);
+        owner.vanish();
+    }
+    ASSERT_EQ(world.broker->queue_stats().size(), 1u);
+    EXPECT_EQ(world.broker->queue_stats()[0].name, "shared");
+}
+
 TEST(AQueueWithoutAName, IsGivenOne) {
     World world;
     Client client(world);

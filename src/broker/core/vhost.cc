@@ -285,19 +285,21 @@ void Vhost::check_memory() {
     run();
 }
 
-// Messages of which a part has come hold memory that nobody can free by consuming, while their publishers are
-// held back by the alarm. Where it is they that keep the alarm up, the largest holders lose their
-// connections.
-void Vhost::shed_unfinished() {
+// Messages of which a part has come, and what clients that are not read leave unread, hold memory that nobody
+// can free by consuming, while publishers are held back by the alarm. Where it is they that keep the alarm
+// up, the largest holders lose their connections.
+void Vhost::shed_stuck() {
     shed_at_ = now_ + shed_after;
     const std::uint64_t enough = memory.limit() - memory.limit() / 4;
     std::vector<Conversation*> holders(connections.begin(), connections.end());
-    std::uint64_t unfinished = 0;
-    for (const Conversation* connection : holders) unfinished += connection->partial_bytes;
-    if (unfinished == 0 || memory_used() - std::min(unfinished, memory_used()) >= enough) return;
-    std::ranges::sort(holders, std::greater(), &Conversation::partial_bytes);
+    std::uint64_t stuck = 0, used = memory_used();
+    for (const Conversation* connection : holders) stuck += connection->stuck_bytes();
+    if (stuck == 0 || used - std::min(stuck, used) >= enough) return;
+    std::ranges::sort(holders, std::greater(), &Conversation::stuck_bytes);
     for (Conversation* connection : holders) {
-        if (memory_used() < enough || connection->partial_bytes == 0) break;
+        const std::uint64_t bytes = connection->stuck_bytes();
+        if (used < enough || bytes == 0) break;
+        used -= std::min(used, bytes);
         connection->shed();
     }
     check_memory();
@@ -346,7 +348,7 @@ void Vhost::on_time() {
         queue.due = never;
         queue.on_due();
     }
-    if (shed_at_ <= now_) shed_unfinished();
+    if (shed_at_ <= now_) shed_stuck();
     run();
     check_memory();
 }

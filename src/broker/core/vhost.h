@@ -130,7 +130,7 @@ class Vhost {
     QueueId next_queue_id();
     void hold(Entry& entry, MessagePtr message);
     void update_alarm();
-    void shed_unfinished();
+    void shed_stuck();
     std::size_t prune_fetched();
     void bury();
 

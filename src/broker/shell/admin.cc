@@ -57,6 +57,7 @@ Admin::Task Admin::get_status(rpc::Request) {
                 {"memory", server_.broker().memory_used()},
                 {"memory_max", server_.broker().config().memory_bytes},
                 {"connections_max", server_.connections_max()},
+                {"connections_not_read", server_.connections_not_read()},
                 {"read_failure", log.read_failure},
                 {"parked_queues", server_.broker().parked_queues()}};
     if (log.shortage) {
@@ -92,6 +93,9 @@ std::string metrics_text(Server& server) {
     add("connections_max", "gauge", "Client connections there may be.", server.connections_max());
     add("connections_refused_total", "counter", "Connections refused beyond that.",
         server.connections_refused());
+    add("connections_not_read", "gauge",
+        "Client connections that leave so much unread that they are not read.",
+        server.connections_not_read());
     add("memory_bytes", "gauge", "Bytes held: messages, places in queues, output.",
         server.broker().memory_used());
     add("memory_max_bytes", "gauge", "Bytes beyond which publishers are held back.",

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/log.h"
 #include "broker/shell/server.h"
 #include "io/clock.h"
 
@@ -176,12 +177,31 @@ void Connection::on_tick(Time now) {
     if (session_.held_back() && peer_has_gone()) return hang_up();
     const bool takes_something = sent_ever_ != sent_at_tick_;
     sent_at_tick_ = sent_ever_;
+    if (session_.closed()) return wait_for_receiver(takes_something, now);
+    tell_if_choked();
     if (!reading_ && (!session_.choked() || takes_something)) session_.excuse_silence(now);
     if (session_.next_deadline() <= now) {
         session_.on_time(now);
         server_.touch(*this);
     }
     if (unsent_.empty()) session_.release_spare();
+}
+
+// It is over, and something is left to be sent. Whoever takes none of it is not there: what the session held
+// for it goes to others.
+void Connection::wait_for_receiver(bool takes_something, Time now) {
+    if (takes_something || linger_until_ == Time::max()) linger_until_ = now + linger_after_end;
+    if (now >= linger_until_) hang_up();
+}
+
+// Once for each connection: a client that does not read must not fill the log either.
+void Connection::tell_if_choked() {
+    if (!session_.choked() || std::exchange(said_choked_, true)) return;
+    log::warning(
+        "{}{}{}: more than {} MiB that were sent to it are unread; what it sends is not read until it reads "
+        "them",
+        session_.user(), session_.user().empty() ? "" : " at ", session_.peer().address,
+        Session::output_bytes_deaf >> 20);
 }
 
 void Connection::on_writable(io::ErrorCode error) {

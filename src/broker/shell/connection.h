@@ -5,7 +5,7 @@
 //
 // After the session has closed, what the client still sends is read and thrown away until it hangs up, for a
 // few seconds at most: a socket closed with unread input resets the connection, and the client would lose the
-// answer to its connection.close.
+// answer to its connection.close. Nor is one waited for that takes nothing of what is left for it.
 #pragma once
 
 #include <memory>
@@ -46,6 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void hang_up();
     bool all_sent() { return sent_ == unsent_.size() && !session_.has_output(); }
     void linger(Time now);
+    void wait_for_receiver(bool takes_something, Time now);
+    void tell_if_choked();
 
     Server& server_;
     io::StreamSocket socket_;
@@ -59,6 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool reading_ = false, writing_ = false, hung_up_ = false, dropped_ = false;
     bool lingering_ = false, said_end_ = false;
     bool was_held_back_ = false;  // by an alarm, since the session last ate
+    bool said_choked_ = false;    // ever
 };
 
 }  // namespace havn::broker

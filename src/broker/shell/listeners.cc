@@ -10,7 +10,7 @@
 namespace havn::broker {
 
 static Session::Peer peer_of(const io::asio::generic::stream_protocol::endpoint& endpoint) {
-    if (endpoint.protocol().family() == AF_UNIX) return {"unix", true};
+    if (endpoint.protocol().family() == AF_UNIX) return {"unix", true, true};
     io::asio::ip::tcp::endpoint tcp;
     tcp.resize(endpoint.size());
     std::memcpy(tcp.data(), endpoint.data(), endpoint.size());

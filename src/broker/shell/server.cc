@@ -84,7 +84,7 @@ void Server::add_connection(io::StreamSocket socket, Session::Peer peer) {
 
 // A refused client is told nothing but the end: there is no word for it before a log-in.
 bool Server::has_place_for(const Session::Peer& peer) {
-    const std::size_t apart = peer.address == "unix" ? connections_for_the_gateway : 0;
+    const std::size_t apart = peer.gateway ? connections_for_the_gateway : 0;
     const std::size_t most = connections_max();
     if (connections_.size() < most + apart) {
         if (connections_.size() < most - most / 20) said_full_ = false;
@@ -264,7 +264,11 @@ void Server::tick() {
     note_alarm();
     give_memory_back(now);
     log_.flush_all();
-    for (const auto& [session, connection] : connections_) connection->on_tick(now);
+    connections_not_read_ = 0;
+    for (const auto& [session, connection] : connections_) {
+        connection->on_tick(now);
+        if (session->choked()) ++connections_not_read_;
+    }
     if (now >= stop_deadline_) return finish_stop();
     tick_.expires_at(std::min(now + seconds(1), stop_deadline_));
     tick_.async_wait([this](io::ErrorCode error) {

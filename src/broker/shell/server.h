@@ -49,6 +49,8 @@ class Server final : public Waker {
         return std::min<std::size_t>(descriptors_max_, broker_.config().connections_max);
     }
     std::uint64_t connections_refused() const { return connections_refused_; }
+    // Those that leave so much unread that nothing they send is read; as of the last second.
+    std::uint64_t connections_not_read() const { return connections_not_read_; }
 
     Broker& broker() { return broker_; }
     const Log& log() const { return log_; }
@@ -93,7 +95,7 @@ class Server final : public Waker {
     std::size_t read_buffer_bytes_ = 0;
     LogPosition waited_for_ = 0;
     std::size_t descriptors_max_ = SIZE_MAX;
-    std::uint64_t connections_refused_ = 0;
+    std::uint64_t connections_refused_ = 0, connections_not_read_ = 0;
     bool said_full_ = false;  // that connections are refused
     std::string said_alarm_;  // the alarm the log was last told of
     Time alarm_since_{};
