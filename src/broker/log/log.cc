@@ -316,6 +316,10 @@ void Log::note_synced() {
         written_offset_ = last.offset + static_cast<std::uint32_t>(last.size);
     }
     file_bytes_ = writer_.file_bytes();
+    // The file may be shorter than was thought when its segment was begun: the reserve, or a small spare. On
+    // a full disk it cannot grow, and the next one may be there.
+    const bool is_current = written_segment_.number == current_->name.number;
+    if (is_current && file_bytes_ > 2 * std::uint64_t{records_begin_}) limit_ = std::min(limit_, file_bytes_);
     if (!writing_.sync) return;
     ++syncs_;
     durable_ = writing_.end;

@@ -104,6 +104,30 @@ TEST_F(Rewriting, a_message_in_several_queues_moves_with_those_that_still_want_i
     EXPECT_EQ(recovered.deliveries[1].exchange, "ex");
 }
 
+TEST_F(Rewriting, makes_room_on_a_full_disk_and_loses_nothing) {
+    log->prepare_files();  // the reserve
+    leave_one_in_each(6);
+    sync();
+    disk.full = true;
+    std::vector<DeliveryId> ids;
+    while (!log->held_back() && ids.size() < 1'000) {
+        publish_into(ids);
+        log->flush(log->position());
+        while (log->submitted() && !log->held_back()) log->write_submitted();
+    }
+    ASSERT_TRUE(log->held_back());
+    for (const DeliveryId id : ids) settle(id);  // consumers go on
+    const std::uint64_t moved = log->stats().moved;
+    let_time_pass();
+    EXPECT_GT(log->stats().moved, moved);
+    EXPECT_FALSE(log->held_back()) << "the files of what was rewritten are room enough";
+    publish("taken again");
+    sync();
+    kept_bodies.push_back("taken again");
+    reopen();
+    EXPECT_EQ(recovered.bodies(), kept_bodies);
+}
+
 TEST_F(Rewriting, stops_at_what_cannot_be_read_and_keeps_the_segment) {
     leave_one_in_each(4);
     sync();

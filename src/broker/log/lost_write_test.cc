@@ -23,7 +23,12 @@ class Life : public LogOnLossyDisk {
     void live() {
         if (random_() % 3 != 0) disk.operations_left = static_cast<int>(random_() % 200);
         const unsigned steps = 20 + random_() % 300;
-        for (unsigned i = 0; i < steps && !log->failure(); ++i) step();
+        for (unsigned i = 0; i < steps && !log->failure(); ++i) {
+            const std::uint64_t moved_before = log->stats().moved;
+            const bool was_held_back = log->held_back();
+            step();
+            if (was_held_back) moved_while_full += log->stats().moved - moved_before;
+        }
         if (random_() % 4 == 0 && !log->failure()) close();
     }
 
@@ -32,18 +37,25 @@ class Life : public LogOnLossyDisk {
         moved += log->stats().moved;
         log.reset();
         disk.crash(random_);
-        const Result<> opened = open();
+        disk.full = random_() % 8 == 0;
+        Result<> opened = open();
+        if (!opened && disk.full && opened.error().kind == Error::Kind::unavailable) {
+            disk.full = false;  // not even the reserve was left: it starts when there is space
+            log.reset();
+            opened = open();
+        }
         ASSERT_TRUE(opened) << opened.error().text();
         ASSERT_TRUE(recovered.topology_complete);
         check_topology(durable);
         check_deliveries(durable);
     }
 
-    std::uint64_t moved = 0;  // messages of rewritten segments
+    std::uint64_t moved = 0;             // messages of rewritten segments
+    std::uint64_t moved_while_full = 0;  // of these, with the disk full
 
   private:
     void step() {
-        switch (random_() % 13) {
+        switch (random_() % 14) {
             case 0:
             case 1:
             case 2:
@@ -68,6 +80,9 @@ class Life : public LogOnLossyDisk {
                 break;
             case 10:
                 if (random_() % 3 == 0) settle_most();
+                break;
+            case 11:
+                fill_or_free_the_disk();
                 break;
             default:
                 log->write_submitted();
@@ -105,6 +120,11 @@ class Life : public LogOnLossyDisk {
 
     void settle_one() {
         if (const std::optional<std::size_t> i = pick()) settle(*i);
+    }
+
+    void fill_or_free_the_disk() {
+        if (random_() % 4 == 0) disk.full = !disk.full;
+        if (!disk.full) log->prepare_files();  // the reserve
     }
 
     // Leaves segments behind of which little is needed, to be rewritten.
@@ -209,7 +229,7 @@ void Life::check_deliveries(LogPosition durable) {
 }
 
 TEST(LostWrites, whatever_was_said_to_be_durable_is_there_and_nothing_else_comes_back) {
-    std::uint64_t moved = 0;
+    std::uint64_t moved = 0, moved_while_full = 0;
     for (unsigned seed = 1; seed <= 800; ++seed) {
         SCOPED_TRACE(testing::Message() << "seed " << seed);
         Life life(seed);
@@ -220,8 +240,10 @@ TEST(LostWrites, whatever_was_said_to_be_durable_is_there_and_nothing_else_comes
             if (HasFatalFailure() || HasNonfatalFailure()) return;
         }
         moved += life.moved;
+        moved_while_full += life.moved_while_full;
     }
     EXPECT_GT(moved, 1000u) << "segments are rewritten under crashes, too";
+    EXPECT_GT(moved_while_full, 100u) << "and on a full disk";
 }
 
 }  // namespace

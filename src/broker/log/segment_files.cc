@@ -104,6 +104,7 @@ Result<SegmentFiles::Created> SegmentFiles::take_reserve(const std::string& name
     if (!taken) return taken;
     taken->bytes = sizes_.reserve;
     reserve_ready_ = false;
+    spare_wanted_ = true;  // before publishers go on there is to be more room than the next reserve
     set_short(none_prepared_, &why);
     changed_.notify_all();
     return taken;
@@ -156,7 +157,7 @@ Result<> SegmentFiles::discard(const std::string& name) {
     {
         const std::lock_guard lock(mutex_);
         if (Result<> gone = reuse(name); !gone) return gone;
-        if (none_prepared_ && (!missing() || !preparer_.joinable())) set_short(none_prepared_, nullptr);
+        if (none_prepared_ && !missing()) set_short(none_prepared_, nullptr);
         changed_.notify_all();  // there may be space for what is missing
     }
     return storage_.sync_names();
