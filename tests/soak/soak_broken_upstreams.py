@@ -10,7 +10,7 @@ import os
 import pytest
 
 from harness import PYTHON, wait_for
-from soaks import Load, memory_of, metrics, save, undisturbed
+from soaks import Load, direct, memory_of, metrics, save, undisturbed
 
 RATE, CONNECTIONS, SECONDS = 1000, 100, 30
 TIMEOUT_MS = 500
@@ -95,15 +95,16 @@ def test_broken_answers_stay_with_those_they_were_for(platform):
     platform.manifest(MANIFEST)
     platform.up()
     gateway = platform.pid_of("gateway")
-    with Load(platform.gateway, 4, 200, source="127.0.0.2", echo=True) as others, \
+    with Load(platform.gateway, 4, 200, source="127.0.0.2", echo=True) as others, direct(platform, "good") as control, \
             Load(platform.gateway, CONNECTIONS, RATE, paths=["/bad"], echo=True) as load:
         load.take(RATE)   # what is kept for later is there
         descriptors, rss = len(os.listdir(f"/proc/{gateway}/fd")), memory_of(gateway, "VmRSS")
         load.measure(RATE)
         others.begin()
         load.begin()
+        control.begin()
         broken = load.take(RATE * SECONDS)
-        during = others.end()
+        during, past = others.end(), control.end()
         platform.write("well", "")
         wait_for(lambda: load.measure(RATE)["failed"] == 0, 30, "every request to be answered")
         others.begin()
@@ -111,7 +112,7 @@ def test_broken_answers_stay_with_those_they_were_for(platform):
         after = others.end()
     wait_for(lambda: metrics(platform)["havn_gateway_requests_in_flight"] == 0)
     counted = metrics(platform)
-    save("broken_upstreams", rate=RATE, connections=CONNECTIONS, others={"during": during, "after": after}, broken=broken,
+    save("broken_upstreams", rate=RATE, connections=CONNECTIONS, others={"during": during, "after": after, "past the gateway": past}, broken=broken,
          well=well, rss_before=rss, rss_peak=memory_of(gateway, "VmHWM"), descriptors_before=descriptors,
          descriptors_after=len(os.listdir(f"/proc/{gateway}/fd")),
          log_lines=len((platform.data / "logs/gateway.log").read_text().splitlines()),
@@ -124,6 +125,6 @@ def test_broken_answers_stay_with_those_they_were_for(platform):
     assert broken["failed"] - broken["failed_begun"] == 0, "a request got no answer at all"
     assert broken["max_ms"] < TIMEOUT_MS + 500
     assert during["failed"] == after["failed"] == well["failed"] == 0
-    assert undisturbed(after, during)
+    assert undisturbed(during, after, past)
     assert memory_of(gateway, "VmHWM") < rss + (16 << 20)
     assert len(os.listdir(f"/proc/{gateway}/fd")) < descriptors + 200   # connections that are kept

@@ -8,7 +8,7 @@ pass through: each holds a buffer. The broker and the service are real; uploads 
 import pytest
 
 from harness import PYTHON, free_port, wait_for
-from soaks import Client, Load, memory_of, metrics, save, undisturbed
+from soaks import Client, Load, cpu_seconds, direct, memory_of, metrics, save, undisturbed
 
 MEGABYTE = 1 << 20
 UPLOADS, SIZE, BUDGET = 1000, 16 * MEGABYTE, 256 * MEGABYTE
@@ -84,14 +84,16 @@ class Others:
     def __init__(self, platform):
         self.pages = Load(platform.gateway, 4, PAGES, source="127.0.0.2")
         self.jobs = Load(platform.gateway, 4, JOBS, source="127.0.0.2", paths=["/buy"], body=1000)
+        self.direct = direct(platform, "web")
 
     def measure(self, seconds, each_second=lambda: None):
         self.pages.begin()
         self.jobs.begin()
+        self.direct.begin()
         for _ in range(seconds):
             pages = self.pages.take(PAGES)
             each_second()
-        return {"pages": pages, "jobs": self.jobs.end()}
+        return {"pages": pages, "jobs": self.jobs.end(), "direct": self.direct.end()}
 
     def __enter__(self):
         return self
@@ -99,6 +101,7 @@ class Others:
     def __exit__(self, *_):
         self.pages.close()
         self.jobs.close()
+        self.direct.close()
 
 
 def held(platform):
@@ -120,7 +123,9 @@ def attack(platform, path, peak):
         figures["before"] = others.measure(SECONDS // 2)
         with Client("uploads.py", nice=19, address=platform.gateway, path=path, connections=UPLOADS, bytes=SIZE,
                     pace=PACE) as uploads:
+            used = cpu_seconds(gateway)
             figures["during"] = others.measure(SECONDS, look)
+            figures["cores_used"] = round((cpu_seconds(gateway) - used) / SECONDS, 3)
             figures["uploads"] = uploads.ask("figures")
         figures["rss_peak"] = memory_of(gateway, "VmHWM")
         wait_for(lambda: metrics(platform)["havn_gateway_requests_in_flight"] < 5, 60)
@@ -144,8 +149,9 @@ def test_slow_uploads_to_a_queue(platform):
     assert BUDGET / 2 < peak["held_bytes"] <= BUDGET
     assert figures["rss_peak"] < figures["rss_before"] + BUDGET + UPLOADS * 65536
     assert "request bodies for queues" in peak["said"] and log.count("request bodies for queues fill") == 1
-    assert undisturbed(figures["before"]["pages"], figures["during"]["pages"])
-    assert undisturbed(figures["before"]["jobs"], figures["during"]["jobs"])
+    for kind in ("pages", "jobs"):
+        assert undisturbed(figures["during"][kind], figures["before"][kind], figures["after"][kind],
+                           figures["during"]["direct"]), kind
     wait_for(lambda: held(platform) <= 4 * 128 * 1024, 30)
     assert figures["rss_after"] < figures["rss_before"] + 32 * MEGABYTE
     assert platform.post("/buy", b"x" * SIZE).status == 202
@@ -162,6 +168,7 @@ def test_slow_uploads_to_a_service(platform):
     assert peak["connections"] >= UPLOADS and figures["uploads"]["under_way"] == UPLOADS
     assert not figures["uploads"]["outcomes"]
     assert figures["rss_peak"] < figures["rss_before"] + UPLOADS * 65536
-    assert undisturbed(figures["before"]["pages"], figures["during"]["pages"])
-    assert undisturbed(figures["before"]["jobs"], figures["during"]["jobs"])
+    for kind in ("pages", "jobs"):
+        assert undisturbed(figures["during"][kind], figures["before"][kind], figures["after"][kind],
+                           figures["during"]["direct"]), kind
     assert figures["rss_after"] < figures["rss_before"] + 32 * MEGABYTE
