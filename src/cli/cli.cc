@@ -3,8 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/terminal.h"
+#include "cli/help.h"
+#include "cli/verbs/verbs.h"
 
 namespace havn::cli {
 

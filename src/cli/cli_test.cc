@@ -8,10 +8,11 @@
 #include <fstream>
 #include <sstream>
 
-#include "cli/doctor.h"
-#include "cli/project.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/findings.h"
+#include "cli/common/project.h"
+#include "cli/common/terminal.h"
+#include "cli/help.h"
+#include "cli/verbs/verbs.h"
 #include "io/net.h"
 
 namespace havn::cli {

@@ -1,5 +1,5 @@
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/terminal.h"
+#include "cli/help.h"
 
 namespace havn::cli {
 

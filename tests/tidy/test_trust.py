@@ -24,7 +24,7 @@ OWN_PATHS = {
     "src/supervisor/shell/data_folder.cc",       # a folder, and files with O_NONBLOCK
     "src/supervisor/shell/foreground.cc",        # a terminal, with O_NONBLOCK
     "src/supervisor/shell/process_tree.cc",      # /proc
-    "src/supervisor/shell/keeper_handover.cc", "src/supervisor/shell/spawn.cc", "src/cli/up.cc",   # /dev/null
+    "src/supervisor/shell/keeper_handover.cc", "src/supervisor/shell/spawn.cc", "src/cli/verbs/up.cc",   # /dev/null
 }
 
 

@@ -4,10 +4,10 @@
 #include <thread>
 
 #include "base/wall_time.h"
-#include "cli/log_query.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/log_query.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 
 namespace havn::cli {
 

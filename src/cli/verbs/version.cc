@@ -1,7 +1,7 @@
 #include <sys/utsname.h>
 
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 
 namespace havn::cli {
 

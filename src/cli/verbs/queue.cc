@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "rpc/message.h"
 
 namespace havn::cli {

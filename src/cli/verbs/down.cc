@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <thread>
 
-#include "cli/lost.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/lost.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "io/clock.h"
 #include "io/fd.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "cli/platform.h"
+#include "cli/common/platform.h"
 
 namespace havn::cli {
 

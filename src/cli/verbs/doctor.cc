@@ -1,4 +1,4 @@
-#include "cli/doctor.h"
+#include "cli/common/findings.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,9 +11,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/net.h"

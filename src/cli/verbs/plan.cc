@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "control/wanted.h"
 #include "io/file.h"
 

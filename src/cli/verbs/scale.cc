@@ -2,10 +2,10 @@
 
 #include <charconv>
 
-#include "cli/events.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/events.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "io/clock.h"
 
 namespace havn::cli {

@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "io/file.h"
 
 namespace havn::cli {

@@ -1,4 +1,4 @@
-#include "cli/lost.h"
+#include "cli/common/lost.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "cli/health.h"
+#include "cli/common/health.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "base/wall_time.h"
-#include "cli/terminal.h"
+#include "cli/common/terminal.h"
 
 namespace havn::cli {
 

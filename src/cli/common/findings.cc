@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "cli/doctor.h"
+#include "cli/common/findings.h"
 
 namespace havn::cli {
 

@@ -1,8 +1,8 @@
-#include "cli/events.h"
+#include "cli/common/events.h"
 
 #include <fmt/format.h>
 
-#include "cli/terminal.h"
+#include "cli/common/terminal.h"
 #include "control/log_follower.h"
 
 namespace havn::cli {

@@ -9,10 +9,10 @@
 #include <cstring>
 #include <deque>
 
-#include "cli/events.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/events.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "control/log_follower.h"
 #include "control/wanted.h"
 #include "io/clock.h"

@@ -1,4 +1,4 @@
-#include "cli/health.h"
+#include "cli/common/health.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/project.h"
+#include "cli/common/project.h"
 
 #include <fmt/format.h>
 
@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "cli/platform.h"
-#include "cli/terminal.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
 #include "control/api_requests.h"
 #include "control/preflight.h"
 #include "io/file.h"

@@ -6,10 +6,10 @@
 #include <thread>
 
 #include "base/wall_time.h"
-#include "cli/log_query.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/log_query.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "control/log_follower.h"
 #include "io/clock.h"
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/log_query.h"
-#include "cli/project.h"
+#include "cli/common/log_query.h"
+#include "cli/common/project.h"
 
 namespace havn::cli {
 
@@ -67,17 +67,6 @@ int scale(const Place& place, const std::vector<std::string>& assignments);  // 
 
 int init(const std::string& folder);
 int version(bool json);
-
-// `topic`: a verb, "manifest" or "manifest TOPIC"; empty: the overview. `help_of` renders a verb's own help.
-int help_manifest(const std::string& topic);
-int completion(const std::string& shell);
-std::string help_footer();  // exit codes and environment, below the overview
-
-struct VerbName {
-    const char* name;
-    const char* summary;
-};
-const std::vector<VerbName>& verb_names();  // of all verbs people see, in the order of the overview
 
 // "NAME" or "NAME.2"; instance 0 when none is given.
 struct InstanceName {

@@ -1,4 +1,4 @@
-#include "cli/platform.h"
+#include "cli/common/platform.h"
 
 #include <fcntl.h>
 

@@ -1,4 +1,4 @@
-// Whether a host can run the platform: facts in, findings out. Pure; doctor.cc reads the facts.
+// Whether a host can run the platform: facts in, findings out. Pure; verbs/doctor.cc reads the facts.
 #pragma once
 
 #include <cstdint>

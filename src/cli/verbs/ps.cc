@@ -4,10 +4,10 @@
 #include <ctime>
 #include <thread>
 
-#include "cli/health.h"
-#include "cli/platform.h"
-#include "cli/terminal.h"
-#include "cli/verbs.h"
+#include "cli/common/health.h"
+#include "cli/common/platform.h"
+#include "cli/common/terminal.h"
+#include "cli/verbs/verbs.h"
 #include "io/clock.h"
 
 namespace havn::cli {

@@ -1,4 +1,4 @@
-#include "cli/log_query.h"
+#include "cli/common/log_query.h"
 
 #include <fmt/format.h>
 #include <regex.h>
