@@ -27,7 +27,7 @@ bool HeldBytes::grow(std::size_t needed) {
     const bool large = needed > small_bytes;
     const std::size_t capacity = large ? (needed + needed / 8 + page_step - 1) / page_step * page_step
                                        : std::min(std::max(needed, capacity_ + capacity_ / 2), small_bytes);
-    if (!share_->try_take(capacity - capacity_, large)) return false;
+    if (!share_->try_take(capacity - capacity_, large || expected_ > small_bytes)) return false;
     char* data = nullptr;
     if (!large) {
         data = static_cast<char*>(std::realloc(data_, capacity));
@@ -56,7 +56,7 @@ void HeldBytes::release() {
     if (capacity_ + beside_ > 0) share_->give_back(capacity_ + beside_);
     data_ = nullptr;
     size_ = capacity_ = 0;
-    beside_ = 0;
+    beside_ = expected_ = 0;
 }
 
 }  // namespace havn::gateway

@@ -96,7 +96,8 @@ class HeldBytes {
           data_(std::exchange(other.data_, nullptr)),
           size_(std::exchange(other.size_, 0)),
           capacity_(std::exchange(other.capacity_, 0)),
-          beside_(std::exchange(other.beside_, 0)) {}
+          beside_(std::exchange(other.beside_, 0)),
+          expected_(std::exchange(other.expected_, 0)) {}
     HeldBytes& operator=(HeldBytes&& other) noexcept {
         if (this == &other) return *this;
         release();
@@ -105,9 +106,14 @@ class HeldBytes {
         size_ = std::exchange(other.size_, 0);
         capacity_ = std::exchange(other.capacity_, 0);
         beside_ = std::exchange(other.beside_, 0);
+        expected_ = std::exchange(other.expected_, 0);
         return *this;
     }
     ~HeldBytes() { release(); }
+
+    // How large it will become, UINT64_MAX if nobody says: what may become large leaves the room that is kept
+    // for the small from its first byte on, or many that are barely begun would use it up. Until release().
+    void expect(std::uint64_t bytes) { expected_ = bytes; }
 
     // False, and unchanged, when the budget or the system has no room.
     [[nodiscard]] bool append(std::string_view piece);
@@ -130,7 +136,7 @@ class HeldBytes {
     MemoryShare* share_;
     char* data_ = nullptr;
     std::size_t size_ = 0, capacity_ = 0;
-    std::uint64_t beside_ = 0;
+    std::uint64_t beside_ = 0, expected_ = 0;
 };
 
 }  // namespace havn::gateway

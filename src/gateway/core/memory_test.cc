@@ -66,6 +66,24 @@ TEST(memory, small_bodies_still_fit_when_large_ones_do_not) {
     EXPECT_TRUE(share.has_room(1u << 20, true));
 }
 
+TEST(memory, large_bodies_that_are_barely_begun_leave_the_room_for_small_ones) {
+    for (const std::uint64_t expected : {std::uint64_t{1u << 20}, std::uint64_t{UINT64_MAX}}) {
+        MemoryBudget budget(2u << 20);
+        MemoryShare share(budget);
+        std::deque<HeldBytes> held;
+        for (;;) {
+            held.emplace_back(share);
+            held.back().expect(expected);
+            if (!held.back().append(std::string(20'000, 'x'))) break;
+        }
+        EXPECT_GT(held.size(), 60u);
+        for (int i = 0; i < 100; ++i) {
+            held.emplace_back(share);
+            EXPECT_TRUE(held.back().append(std::string(2000, 'y')));
+        }
+    }
+}
+
 TEST(memory, what_is_kept_along_counts_until_the_release) {
     MemoryBudget budget(1u << 20);
     MemoryShare share(budget);

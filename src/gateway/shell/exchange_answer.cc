@@ -80,6 +80,7 @@ void Exchange::collect() {
         !worker_.memory().has_room(facts_.body.length, facts_.body.length > HeldBytes::small_bytes)) {
         return answer_out_of_memory();
     }
+    if (!body_read_on_) held_.expect(facts_.body.kind == Kind::chunked ? UINT64_MAX : facts_.body.length);
     if (!is_set()) guard();
     if (facts_.expects_continue && !client_served_ && in_->size() == 0 && !request_body_.done()) {
         client_served_ = true;
