@@ -37,4 +37,9 @@ Result<Json> parse_json(std::string_view text) {
     }
 }
 
+std::string text_of(const Json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 }  // namespace havn

@@ -104,6 +104,38 @@ TEST(JsonReader, the_first_error_names_its_path_what_was_expected_and_what_was_f
     }
 }
 
+TEST(integer_of, takes_what_is_whole_and_in_range) {
+    struct Row {
+        const char* json;
+        std::optional<int> expected;
+    };
+    for (const auto& [json, expected] : std::initializer_list<Row>{{"0", 0},
+                                                                   {"-5", -5},
+                                                                   {"100", 100},
+                                                                   {"-6", {}},
+                                                                   {"101", {}},
+                                                                   {"4294967296", {}},
+                                                                   {"1.0", {}},
+                                                                   {"7.72e82", {}},
+                                                                   {"-9223372036854775808", {}},
+                                                                   {"18446744073709551615", {}},
+                                                                   {"\"1\"", {}},
+                                                                   {"true", {}},
+                                                                   {"null", {}},
+                                                                   {"[1]", {}}}) {
+        EXPECT_EQ(integer_of<int>(*parse_json(json), -5, 100), expected) << json;
+    }
+    EXPECT_EQ(integer_of<std::uint64_t>(*parse_json("18446744073709551615")), UINT64_MAX);
+    EXPECT_EQ(integer_of<std::uint16_t>(*parse_json("65536")), std::nullopt);
+}
+
+TEST(integer_of, what_is_missing_or_out_of_range_is_thrown_as_json_throws) {
+    const Json json = *parse_json(R"({"port": 70000})");
+    EXPECT_THROW(integer_at<std::uint16_t>(json, "port"), Json::exception);
+    EXPECT_THROW(integer_at<int>(json, "pid"), Json::exception);
+    EXPECT_EQ(integer_at<int>(json, "port"), 70000);
+}
+
 TEST(JsonReader, a_missing_required_text_is_named) {
     const Json json = Json::object();
     JsonReader reader(json, "the test");

@@ -19,13 +19,13 @@ Result<RestartRequest> read_restart(const Json& body) {
     RestartRequest request{.name = body["name"].get<std::string>()};
     if (Result<> named = check_name(request.name); !named) return std::unexpected(named.error());
     if (!body.contains("instance") || body["instance"].is_null()) return request;
-    const Json& instance = body["instance"];
-    if (!instance.is_number_unsigned() || instance.get<std::uint64_t>() < 1 ||
-        instance.get<std::uint64_t>() > instance_max) {
+    const std::optional<std::uint32_t> instance =
+        integer_of<std::uint32_t>(body["instance"], 1, instance_max);
+    if (!instance) {
         return fail(Error::Kind::invalid, expected,
                     fmt::format("give a whole number from 1 to {}, or null for all instances", instance_max));
     }
-    request.instance = static_cast<std::uint32_t>(instance.get<std::uint64_t>());
+    request.instance = *instance;
     return request;
 }
 

@@ -49,7 +49,7 @@ int Parts::running_pid(const std::string& name) const {
         const bool it = row.value("name", "") == name && row.value("kind", "") == "platform";
         const std::string state = row.value("state", "");
         const bool listens = state == "starting" || state == "ready";
-        if (it && listens && row["pid"].is_number_integer()) return row["pid"].get<int>();
+        if (it && listens) return integer_of<int>(row.value("pid", Json()), 0).value_or(0);
     }
     return 0;
 }

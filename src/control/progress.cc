@@ -18,17 +18,9 @@ static std::string label_of(const std::pair<std::string, std::uint32_t>& key) {
     return fmt::format("{}.{}", key.first, key.second);
 }
 
-static std::string text_of(const Json& row, const char* key) {
-    const auto found = row.find(key);
-    return found != row.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 static std::uint32_t number_of(const Json& row, const char* key, std::uint32_t otherwise) {
     const auto found = row.find(key);
-    return found != row.end() && found->is_number_unsigned() ? found->get<std::uint32_t>()
-           : found != row.end() && found->is_number_integer()
-               ? static_cast<std::uint32_t>(std::max<std::int64_t>(0, found->get<std::int64_t>()))
-               : otherwise;
+    return found == row.end() ? otherwise : integer_of<std::uint32_t>(*found).value_or(otherwise);
 }
 
 static int pid_of(const Json& row) {

@@ -95,12 +95,12 @@ Result<manifest::Manifest> scaled(manifest::Manifest manifest, const Json& count
             return fail(Error::Kind::not_found, fmt::format("no service or worker '{}'", name),
                         fmt::format("there are: {}", fmt::join(program_names(manifest), ", ")));
         }
-        if (!count.is_number_integer() || count.get<std::int64_t>() < 0 ||
-            count.get<std::int64_t>() > instances_max) {
+        const std::optional<std::uint32_t> wanted = integer_of<std::uint32_t>(count, 0, instances_max);
+        if (!wanted) {
             return fail(Error::Kind::invalid, fmt::format("{} instances of '{}'", count.dump(), name),
                         fmt::format("give a whole number from 0 to {}", instances_max));
         }
-        program->instances = count.get<std::uint32_t>();
+        program->instances = *wanted;
         for (manifest::Worker& worker : manifest.workers) {  // one whose range is given runs its least
             if (worker.name != name || !worker.scale) continue;
             worker.scale->min = program->instances;

@@ -40,10 +40,15 @@ struct Link::State {
     std::deque<Outgoing> outgoing;
     std::size_t backlog = 0;
     bool flushing = false;
+    bool said_ready = false;
     std::string incoming;
     std::vector<Fd> incoming_descriptors;
     bool descriptors_lost = false;  // of the present message
 };
+
+static bool is_of_type(const Json& body, const char* type) {
+    return body.is_object() && text_of(body, "type") == type;
+}
 
 Link::Link(Executor executor, Fd socket) : state_(std::make_shared<State>(executor)) {
     ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
@@ -95,6 +100,7 @@ Result<> Link::send_text(std::string_view text, const std::vector<int>& descript
         return fail(Error::Kind::unavailable, "link closed: its other end stopped reading");
     }
     state_->outgoing.push_back(std::move(message));
+    state_->said_ready = state_->said_ready || is_of_type(body, "ready");
     if (!state_->flushing) {
         state_->flushing = true;
         asio::co_spawn(state_->socket.get_executor(), State::flush(state_), asio::detached);
@@ -159,11 +165,6 @@ std::size_t Link::State::incoming_size() const {
     return size;
 }
 
-static bool is_ping(const Json& body) {
-    const auto type = body.is_object() ? body.find("type") : body.end();
-    return type != body.end() && *type == "ping";
-}
-
 Task<Result<Link::Message>> Link::receive() {
     const std::shared_ptr<State> state = state_;
     std::string& incoming = state->incoming;
@@ -183,8 +184,8 @@ Task<Result<Link::Message>> Link::receive() {
                 incoming.erase(0, header_bytes + size);
                 Message message{std::move(*body), std::exchange(state->incoming_descriptors, {}),
                                 std::exchange(state->descriptors_lost, false)};
-                if (is_ping(message.body)) {
-                    std::ignore = send({{"type", "pong"}});
+                if (is_of_type(message.body, "ping")) {
+                    std::ignore = send({{"type", "pong"}, {"ready", state->said_ready}});
                     continue;
                 }
                 co_return message;

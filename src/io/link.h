@@ -4,7 +4,8 @@
 // `descriptors_max` descriptors attached (SCM_RIGHTS). A peer that breaks this is disconnected.
 //
 // A message {"type":"ping"} is answered with {"type":"pong"} by whoever is in `receive`, which does not
-// return it: so each end can find out whether the other one still runs its loop.
+// return it: so each end can find out whether the other one still runs its loop. The answer says
+// "ready":true if a message {"type":"ready"} was sent before: whoever read that may have died of it.
 #pragma once
 
 #include <memory>

@@ -138,6 +138,27 @@ TEST_F(LinkTest, a_ping_is_answered_by_whoever_receives) {
     EXPECT_EQ(type, "pong");
 }
 
+TEST_F(LinkTest, whoever_said_that_it_is_ready_says_so_again_when_pinged) {
+    struct Steps {
+        static Task<void> ask(Loop* loop, Link* ours, Link* theirs, std::vector<Json>* told) {
+            std::ignore = ours->send({{"type", "ping"}});
+            told->push_back((co_await ours->receive()).value().body);
+            std::ignore = theirs->send({{"type", "ready"}});
+            std::ignore = ours->send({{"type", "ping"}});
+            for (int i = 0; i < 2; ++i) told->push_back((co_await ours->receive()).value().body);
+            loop->stop();
+        }
+        static Task<void> answer(Link* link) { std::ignore = co_await link->receive(); }
+    };
+    std::vector<Json> told;
+    loop.spawn(Steps::answer(&theirs));
+    loop.spawn(Steps::ask(&loop, &ours, &theirs, &told));
+    loop.run();
+    EXPECT_EQ(told, (std::vector<Json>{{{"type", "pong"}, {"ready", false}},
+                                       {{"type", "ready"}},
+                                       {{"type", "pong"}, {"ready", true}}}));
+}
+
 TEST_F(LinkTest, a_closed_peer_is_an_error_and_not_a_hang) {
     ours.close();
     run_receiving(1);

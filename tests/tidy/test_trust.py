@@ -65,3 +65,13 @@ def test_json_is_parsed_in_one_place():
     found = [str(path) for path in SOURCES if str(path) != "src/base/json.cc"
              and re.search(r"\bJson::parse\(|\bnlohmann::json::parse\(", blank(text(path)))]
     assert not found, "use parse_json, which throws nothing and bounds the depth:\n" + "\n".join(found)
+
+
+# What reads numbers of any range on purpose.
+OWN_NUMBERS = {"src/base/json.h", "src/base/json_reader.cc", "src/manifest/tree.cc"}
+
+
+def test_numbers_in_json_are_read_with_their_range():
+    found = [str(path) for path in SOURCES if str(path) not in OWN_NUMBERS
+             and re.search(r"\bget<(?:std::)?(?:u?int(?:\d+_t)?|size_t|unsigned|long|\w+Id)>\(\)", blank(text(path)))]
+    assert not found, "use integer_of, integer_at or JsonReader; get() cuts a number to size in silence:\n" + "\n".join(found)

@@ -12,11 +12,6 @@ namespace havn::cli {
 
 static constexpr auto good_life = std::chrono::seconds(60);
 
-static std::string text_of(const Json& row, const char* key) {
-    const auto found = row.find(key);
-    return found != row.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 static std::optional<WallTime> time_of(const Json& row, const char* key) {
     return parse_rfc3339(text_of(row, key));
 }

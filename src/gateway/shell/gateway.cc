@@ -120,7 +120,7 @@ Services::Table table_from_json(const Json& json) {
     for (const auto& [service, list] : json.items()) {
         std::vector<Services::Entry>& entries = table[service];
         for (const Json& entry : list) {
-            const auto instance = std::max(entry.at("instance").get<std::uint32_t>(), 1u);
+            const auto instance = std::max(integer_at<std::uint32_t>(entry, "instance"), 1u);
             entries.push_back({entry.at("address").get<std::string>(), instance});
         }
     }
@@ -334,7 +334,7 @@ Result<> Gateway::take_endpoints(const Json& body) {
     Services::Table table;
     try {
         table = table_from_json(body.at("services"));
-        version_ = body.at("version").get<std::uint64_t>();
+        version_ = integer_at<std::uint64_t>(body, "version");
     } catch (const Json::exception& error) {
         return fail(Error::Kind::invalid, std::string("endpoints: ") + error.what());
     }

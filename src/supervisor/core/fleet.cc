@@ -13,7 +13,6 @@ static constexpr milliseconds probe_pause_last{50};      // … and a slow one c
 static constexpr milliseconds probe_pause_per_start{1};  // however many start together
 static constexpr milliseconds frozen_limit{10'000};  // for a part that does not answer, until it is killed
 static constexpr milliseconds kill_again{1'000};
-static constexpr milliseconds adopted_start_limit{30'000};
 
 static std::string in_words(Duration duration) {
     const auto ms = std::chrono::duration_cast<milliseconds>(duration).count();
@@ -380,11 +379,6 @@ void Fleet::adopt(Unit given, Moment now) {
     unit.since = since;
     unit.state_since = state_since;
     arm(unit, now);
-    // Its one word that it is ready may have died with the supervisor that heard it.
-    if (unit.role == Role::platform && unit.state == State::starting) {
-        unit.deadline = now.time + adopted_start_limit;
-        schedule(unit);
-    }
     if (unit.state == State::backoff && unit.retry_at > now.wall) {
         unit.deadline = now.time + std::chrono::duration_cast<Duration>(unit.retry_at - now.wall);
         schedule(unit);

@@ -9,6 +9,9 @@
 
 namespace havn::supervisor {
 
+// The year 2500: a time beyond it would not be written as it was read.
+static constexpr std::int64_t wall_ms_max = 16'725'225'600'000;
+
 static std::int64_t to_ms(WallTime time) {
     return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
@@ -69,34 +72,34 @@ static std::optional<Role> role_from_name(std::string_view text) {
 }
 
 static WallTime time_at(const Json& json, const char* key) {
-    return WallTime(milliseconds(json.at(key).get<std::int64_t>()));
+    return WallTime(milliseconds(integer_at<std::int64_t>(json, key, 0, wall_ms_max)));
 }
 
 static std::optional<int> number_at(const Json& json, const char* key) {
     const Json& value = json.at(key);
-    return value.is_null() ? std::nullopt : std::optional(value.get<int>());
+    return value.is_null() ? std::nullopt : std::optional(integer_at<int>(json, key));
 }
 
 // `at` throws on what is missing and `get` on a wrong type; both are caught by the caller.
 static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<const Program>>& programs) {
     Unit unit;
-    unit.id = json.at("id").get<UnitId>();
+    unit.id = integer_at<UnitId>(json, "id");
     unit.name = json.at("name").get<std::string>();
-    unit.instance = json.at("instance").get<std::uint32_t>();
+    unit.instance = integer_at<std::uint32_t>(json, "instance");
     const std::optional<Role> role = role_from_name(json.at("role").get<std::string>());
     const std::optional<State> state = state_from_name(json.at("state").get<std::string>());
     if (!role || !state) throw std::out_of_range("role or state of unit " + std::to_string(unit.id));
     unit.role = *role;
     unit.state = *state;
-    unit.program = programs.at(json.at("program").get<std::size_t>());
+    unit.program = programs.at(integer_at<std::size_t>(json, "program"));
     unit.wanted = json.at("wanted").get<bool>();
     unit.replacing = json.at("replacing").get<bool>();
     unit.restart_asked = json.at("restart_asked").get<bool>();
-    unit.pid = json.at("pid").get<int>();
-    unit.start_time = json.at("start_time").get<std::uint64_t>();
+    unit.pid = integer_at<int>(json, "pid", 0);
+    unit.start_time = integer_at<std::uint64_t>(json, "start_time");
     unit.cookie = json.at("cookie").get<std::string>();
-    unit.port = json.at("port").get<std::uint16_t>();
-    unit.restarts = json.at("restarts").get<std::uint32_t>();
+    unit.port = integer_at<std::uint16_t>(json, "port");
+    unit.restarts = integer_at<std::uint32_t>(json, "restarts");
     unit.since = time_at(json, "since_ms");
     unit.state_since = time_at(json, "state_since_ms");
     unit.retry_at = time_at(json, "retry_at_ms");
@@ -105,11 +108,11 @@ static Unit unit_from_json(const Json& json, const std::vector<std::shared_ptr<c
     unit.exit = {json.at("exit").get<std::string>(), number_at(json, "exit_code"),
                  number_at(json, "exit_signal")};
     unit.exited_at = time_at(json, "exited_at_ms");
-    unit.uptime = milliseconds(json.at("uptime_ms").get<std::int64_t>());
+    unit.uptime = milliseconds(integer_at<std::int64_t>(json, "uptime_ms", -wall_ms_max, wall_ms_max));
     unit.had_life = json.at("had_life").get<bool>();
     unit.ever_ready = json.at("ever_ready").get<bool>();
     unit.ready_now = json.at("ready_now").get<bool>();
-    unit.policy.restore(json.at("slow_retries").get<std::uint32_t>(), json.at("too_often").get<bool>());
+    unit.policy.restore(integer_at<std::uint32_t>(json, "slow_retries"), json.at("too_often").get<bool>());
     return unit;
 }
 
@@ -132,7 +135,7 @@ static Result<Program> saved_program(Json json) {
 Result<SavedState> saved_state_from_json(const Json& json) {
     try {
         SavedState saved;
-        saved.endpoints_version = json.at("endpoints_version").get<std::uint64_t>();
+        saved.endpoints_version = integer_at<std::uint64_t>(json, "endpoints_version");
         saved.run = json.at("run").get<std::string>();
         std::vector<std::shared_ptr<const Program>> programs;
         for (const Json& entry : json.at("programs")) {
@@ -166,14 +169,14 @@ std::string spawned_line(const Unit& unit) {
 }
 
 static void add_spawned(SavedState& saved, const Json& line) {
-    const auto found = std::ranges::find(saved.units, line.at("id").get<UnitId>(), &Unit::id);
+    const auto found = std::ranges::find(saved.units, integer_at<UnitId>(line, "id"), &Unit::id);
     if (found == saved.units.end()) return;
     Unit unit = *found;
-    unit.pid = line.at("pid").get<int>();
-    unit.port = line.at("port").get<std::uint16_t>();
-    unit.start_time = line.at("start_time").get<std::uint64_t>();
+    unit.pid = integer_at<int>(line, "pid", 0);
+    unit.port = integer_at<std::uint16_t>(line, "port");
+    unit.start_time = integer_at<std::uint64_t>(line, "start_time");
     unit.cookie = line.at("cookie").get<std::string>();
-    unit.restarts = line.at("restarts").get<std::uint32_t>();
+    unit.restarts = integer_at<std::uint32_t>(line, "restarts");
     unit.since = unit.state_since = time_at(line, "since_ms");
     unit.state = State::starting;
     unit.had_life = true;

@@ -47,7 +47,9 @@ std::map<std::string, io::Fd> take_handover() {
     const Result<Json> names = parse_json(*text);
     if (!names) return kept;
     for (const auto& [name, fd] : names->items()) {
-        io::Fd owned(fd.get<int>());
+        const std::optional<int> number = integer_of<int>(fd, 0);
+        if (!number) continue;
+        io::Fd owned(*number);
         ::fcntl(owned.get(), F_SETFD, FD_CLOEXEC);
         kept.emplace(name, std::move(owned));
     }

@@ -19,11 +19,6 @@ struct File {
     std::string text;
 };
 
-std::string text_of(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 // Nothing when it is not there; `bad` when it is there and its word does not count.
 std::optional<File> read_owned(const std::string& path, bool& bad) {
     const Result<io::Fd> file = io::open_regular(path, O_RDONLY);

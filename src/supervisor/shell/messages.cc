@@ -42,18 +42,14 @@ io::Task<void> SupervisorProcess::receive(SupervisorProcess* self, UnitId unit, 
     if (owner && owner->pid == pid && owner->state != State::stopping) ::kill(pid, SIGKILL);
 }
 
-static std::string text_of(const Json& message, const char* key) {
-    const auto found = message.find(key);
-    return found != message.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 void SupervisorProcess::on_message(UnitId id, const Json& message) {
     const Unit* unit = fleet_.find(id);
     const auto process = processes_.find(id);
     if (!unit || process == processes_.end() || !message.is_object()) return;
     const std::string type = text_of(message, "type");
     ++process->second.pongs;  // whatever it says, it is there
-    if (type == "ready") return fleet_.reported_ready(id, now());
+    const bool says_again = type == "pong" && message.value("ready", Json()) == true;
+    if (type == "ready" || says_again) return fleet_.reported_ready(id, now());
     if (unit->name == "gateway" && type == "drained")
         return fleet_.drained(text_of(message, "endpoint"), now());
     if (unit->name == "control" && type != "pong") on_command(*process->second.link, type, message);
@@ -116,17 +112,18 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
 
 Result<> SupervisorProcess::on_restart(const Json& message) {
     const Json instance = message.value("instance", Json());
-    if (!instance.is_null() && !instance.is_number_unsigned()) {
-        return fail(Error::Kind::invalid, "instance: expected a number or null, found " + instance.dump());
-    }
-    const std::uint32_t number = instance.is_null() ? 0 : instance.get<std::uint32_t>();
+    const std::optional<std::uint32_t> number =
+        instance.is_null() ? 0 : integer_of<std::uint32_t>(instance, 1);
+    if (!number)
+        return fail(Error::Kind::invalid,
+                    "instance: expected a number from 1 or null, found " + instance.dump());
     const std::string name = text_of(message, "name");
     if (name == "supervisor" || name == "keeper") {
         const int pid = name == "keeper" ? platform_rows_.keeper.pid : platform_rows_.supervisor.pid;
         loop_.post([pid] { ::kill(pid, SIGKILL); });  // the other one has it back; nothing else notices
         return {};
     }
-    return fleet_.restart(name, number, now());
+    return fleet_.restart(name, *number, now());
 }
 
 io::Link* SupervisorProcess::link_to(std::string_view part) {

@@ -31,9 +31,8 @@ const Account& Accounts::of_part(std::string_view part) const {
 
 static uid_t number_or_none(const Json& object, const std::string& name) {
     const auto found = object.find(name);
-    if (found == object.end() || !found->is_number_unsigned()) return 0;
-    const auto number = found->get<std::uint64_t>();
-    return number >= private_first && number <= private_last ? static_cast<uid_t>(number) : 0;
+    if (found == object.end()) return 0;
+    return integer_of<uid_t>(*found, private_first, private_last).value_or(0);
 }
 
 static std::string folder_of(const Json& claim) {

@@ -25,8 +25,8 @@ static PlatformRows::Row row_from_json(const Json& json, const char* name) {
     const auto found = json.is_object() ? json.find(name) : json.end();
     if (found == json.end() || !found->is_object()) return {};
     try {
-        return {found->at("pid").get<int>(), found->at("restarts").get<std::uint32_t>(),
-                WallTime(milliseconds(found->at("since_ms").get<std::int64_t>()))};
+        return {integer_at<int>(*found, "pid", 0), integer_at<std::uint32_t>(*found, "restarts"),
+                WallTime(milliseconds(integer_at<std::int64_t>(*found, "since_ms")))};
     } catch (const Json::exception&) {
         return {};
     }

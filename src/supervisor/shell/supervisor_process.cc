@@ -65,7 +65,9 @@ void SupervisorProcess::refuse(const Error& error) {
 static std::map<int, int> exits_from(const Json& message) {
     std::map<int, int> exits;
     for (const Json& entry : message.value("exits", Json::array())) {
-        if (entry.is_array() && entry.size() == 2) exits[entry[0].get<int>()] = entry[1].get<int>();
+        if (!entry.is_array() || entry.size() != 2) continue;
+        const std::optional<int> pid = integer_of<int>(entry[0], 1), status = integer_of<int>(entry[1]);
+        if (pid && status) exits[*pid] = *status;
     }
     return exits;
 }
@@ -209,6 +211,9 @@ void SupervisorProcess::adopt(Unit unit) {
         Result<io::Fd> link = store_.duplicate(fmt::format("link|{}", id));
         if (link) {
             connect_part(id, pid, std::move(*link));
+            // Its one word that it is ready may have died with the supervisor that heard it: it says so
+            // again.
+            if (adopted.state == State::starting) std::ignore = process.link->send({{"type", "ping"}});
         } else {
             ::kill(pid, SIGKILL);  // started in the last moment; without a link it is of no use
         }
@@ -267,7 +272,8 @@ io::Task<void> SupervisorProcess::watch_keeper(SupervisorProcess* self) {
 void SupervisorProcess::on_keeper(const Json& message) {
     const std::string type = message.value("type", "");
     if (type == "stop") fleet_.stop_all(now());
-    if (type == "exited") on_told_exit(message.value("pid", 0), message.value("status", 0));
+    if (type == "exited")
+        on_told_exit(integer_at<int>(message, "pid", 1), integer_at<int>(message, "status"));
     if (type == "not_kept") {
         say(log::Level::error, fmt::format("{} would be lost with this supervisor: {}",
                                            message.value("name", ""), message.value("why", "")));
