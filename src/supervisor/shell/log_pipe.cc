@@ -153,6 +153,10 @@ LogPipe::~LogPipe() {
 
 void LogPipe::mark(std::string_view text) {
     state_->read_all();
+    mark_start(text);
+}
+
+void LogPipe::mark_start(std::string_view text) {
     std::string line;
     append_log_lines(line, to_rfc3339(io::wall_now()), supervisor_stream, std::string(text) + "\n");
     state_->keep(line);

@@ -37,7 +37,9 @@ class LogPipe {
     LogPipe(LogPipe&&) = default;
     ~LogPipe();  // reads what is there
 
-    // Writes what the supervisor says of the instance, behind all that was printed before.
+    // Writes what the supervisor says of the instance: that a life began, ahead of all that is still to be
+    // read; or anything else, behind all that was printed before.
+    void mark_start(std::string_view text);
     void mark(std::string_view text);
 
   private:

@@ -119,7 +119,7 @@ Result<> SupervisorProcess::start_process(const Unit& unit) {
     process.pidfd = std::make_shared<io::Descriptor>(loop_.executor(), spawned->pidfd.release());
     fleet_.spawned(id, {spawned->pid, spawned->start_time, port, cookie}, now());
     note_in_journal(*fleet_.find(id));
-    mark_log(unit, fmt::format("started, pid {}", spawned->pid));
+    if (LogPipe* log = log_of(unit)) log->mark_start(fmt::format("started, pid {}", spawned->pid));
     loop_.spawn(watch_start(this, id, process.status));
     loop_.spawn(watch_exit(this, id, spawned->pid, process.pidfd));
     if (ours) connect_part(id, spawned->pid, std::move(ours));
@@ -266,9 +266,10 @@ Result<io::Fd> SupervisorProcess::write_end(const Unit& unit, const std::string&
     return end;
 }
 
-void SupervisorProcess::mark_log(const Unit& unit, std::string_view text) {
+// Of a program; a part of the platform says itself what happens to it.
+LogPipe* SupervisorProcess::log_of(const Unit& unit) {
     const auto log = logs_.find(log_label(unit));
-    if (unit.role != Role::platform && log != logs_.end()) log->second.pipe->mark(text);
+    return unit.role != Role::platform && log != logs_.end() ? log->second.pipe.get() : nullptr;
 }
 
 void SupervisorProcess::perform_one(const Probe& effect) {
@@ -399,7 +400,7 @@ void SupervisorProcess::on_life_over(UnitId id, int pid) {
     } else if (process.by_shell && process.exit.code == 127) {
         error = fmt::format("the shell did not find a command of '{}' (exit 127)", unit->program->command);
     }
-    mark_log(*unit, "ended: " + (error.empty() ? process.exit.text : error));
+    if (LogPipe* log = log_of(*unit)) log->mark("ended: " + (error.empty() ? process.exit.text : error));
     ended_.push_back({unit->label(), pid, unit->cookie, std::move(process.tree), 0});
     look_soon();
     if (process.link) process.link->close();

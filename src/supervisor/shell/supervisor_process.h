@@ -94,7 +94,7 @@ class SupervisorProcess {
     Result<> open_log(const Unit& unit);
     Result<io::Fd> write_end(const Unit& unit, const std::string& prefix, const Account& account);
     void keep_events();
-    void mark_log(const Unit& unit, std::string_view text);
+    LogPipe* log_of(const Unit& unit);
     Result<std::uint16_t> free_port();
     static io::Task<void> watch_exit(SupervisorProcess* self, UnitId unit, int pid,
                                      std::shared_ptr<io::Descriptor> pidfd);
