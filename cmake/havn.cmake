@@ -12,6 +12,9 @@ endif()
 add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer
                     -Xclang -fno-pch-timestamp)   # lets ccache keep what a precompiled header was part of
 if(HAVN_SANITIZE)
+  # A folder's files in one go: a third of the time, and a name that two files give to two things is found.
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 0)
   add_compile_options(-fsanitize=${HAVN_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HAVN_SANITIZE})
 endif()

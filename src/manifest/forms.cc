@@ -51,6 +51,13 @@ bool is_label(std::string_view label) {
 
 }  // namespace
 
+std::string_view trimmed(std::string_view text) {
+    static constexpr std::string_view blanks = " \t\r\f\v";
+    const auto first = text.find_first_not_of(blanks);
+    if (first == text.npos) return {};
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
 bool is_name(std::string_view text) {
     const auto inner = [](char c) { return is_lower(c) || is_digit(c) || c == '-' || c == '_'; };
     return !text.empty() && text.size() <= 63 && text[0] != '-' && text[0] != '_' && all(text, inner);

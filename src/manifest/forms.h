@@ -6,6 +6,8 @@
 
 namespace havn::manifest {
 
+std::string_view trimmed(std::string_view text);  // without the blanks at both ends
+
 // [a-z0-9][a-z0-9_-]{0,62}
 inline constexpr std::string_view name_form =
     "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63";

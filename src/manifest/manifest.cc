@@ -18,12 +18,6 @@ std::string_view line_number(std::string_view text, int line) {
     return text.substr(0, text.find('\n'));
 }
 
-std::string_view trimmed(std::string_view text) {
-    const auto begin = text.find_first_not_of(" \t\r");
-    if (begin == text.npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
-}
-
 // A bare word where a text belongs: the classic mistake of whoever comes from INI or a shell.
 std::string quotes_hint(std::string_view key, std::string_view value) {
     static constexpr std::string_view begins_a_value = "\"'[{+-0123456789";

@@ -8,14 +8,6 @@
 namespace havn::manifest {
 namespace {
 
-constexpr std::string_view blanks = " \t\r\f\v";
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(blanks);
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
 class ProcfileReader {
   public:
     ProcfileReader(std::string_view file, Draft& draft) : file_(file), draft_(draft) {}

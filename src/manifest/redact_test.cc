@@ -35,17 +35,17 @@ std::string manifest_with(const std::string& password, const std::string& url) {
            "@h\"\nenv = { DB_PASSWORD = \"" + password + "\", MODE = \"fast\" }\n";
 }
 
-Manifest read(const std::string& text) {
+Manifest manifest_of(const std::string& text) {
     Parsed parsed = parse_toml(text, "havn.toml");
     EXPECT_TRUE(parsed.manifest) << render(parsed.diagnostics, {});
     return parsed.manifest.value_or(Manifest{});
 }
 
 TEST(Redact, a_plan_has_no_secrets_neither_as_text_nor_as_json) {
-    const Manifest before = read(manifest_with("hunter2", "s3cret")),
-                   after = read(manifest_with("hunter3", "s4cret"));
+    const Manifest before = manifest_of(manifest_with("hunter2", "s3cret")),
+                   after = manifest_of(manifest_with("hunter3", "s4cret"));
     for (const Plan& plan : {diff(std::nullopt, before), diff(before, after),
-                             diff(after, read("[worker.w]\ncommand = \"x\"\n"))}) {
+                             diff(after, manifest_of("[worker.w]\ncommand = \"x\"\n"))}) {
         const std::string text = render(plan) + to_json(plan).dump();
         for (const char* secret : {"hunter2", "hunter3", "s3cret", "s4cret"}) {
             EXPECT_EQ(text.find(secret), std::string::npos) << text;

@@ -2,21 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "base/overloaded.h"
 #include "manifest/keys.h"
 
 namespace havn::manifest {
 namespace {
 
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
-
-constexpr std::size_t shown_max = 60;  // of a text that is quoted in a message
+constexpr std::size_t quoted_max = 60;  // of a text that is quoted in a message
 
 std::string quoted(const std::string& text) {
-    if (text.size() <= shown_max) return toml_text(text);
-    std::size_t end = shown_max;
+    if (text.size() <= quoted_max) return toml_text(text);
+    std::size_t end = quoted_max;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
         --end;  // not inside a character
     return toml_text(text.substr(0, end)) + "…";

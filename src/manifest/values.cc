@@ -6,17 +6,13 @@
 #include <cmath>
 
 #include "base/assert.h"
+#include "base/overloaded.h"
 #include "base/units.h"
 #include "manifest/amqp_url.h"
 #include "manifest/forms.h"
 
 namespace havn::manifest {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
 
 std::optional<std::int64_t> duration_count(std::string_view text) {
     const auto parsed = parse_duration(text);

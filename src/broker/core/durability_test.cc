@@ -245,14 +245,14 @@ TEST(ADeclareWithoutWait, IsNotAnswered) {
     EXPECT_TRUE(world.has_queue("q"));
 }
 
-Config with_memory(std::uint64_t bytes) {
+Config with_content_memory(std::uint64_t bytes) {
     Config config;
     config.memory_bytes_for_content = bytes;
     return config;
 }
 
 TEST(ContentBeyondItsMemory, IsReadBackFromTheLog) {
-    World world(with_memory(1'000));
+    World world(with_content_memory(1'000));
     Client client(world);
     client.declare("q");
     std::vector<std::string> bodies;
@@ -274,7 +274,7 @@ TEST(ContentBeyondItsMemory, IsReadBackFromTheLog) {
 }
 
 TEST(ContentBeyondItsMemory, StaysWhenItIsNowhereElse) {
-    World world(with_memory(10));
+    World world(with_content_memory(10));
     Client client(world);
     client.declare("q");
     client.publish("", "q", std::string(300, 't'), transient());
@@ -284,7 +284,7 @@ TEST(ContentBeyondItsMemory, StaysWhenItIsNowhereElse) {
 }
 
 TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
-    World world(with_memory(0));
+    World world(with_content_memory(0));
     Client client(world);
     client.declare("q");
     for (const char* body : {"1", "2", "3"}) client.publish("", "q", body, persistent());
@@ -296,7 +296,7 @@ TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
 }
 
 TEST(ContentThatCannotBeReadNow, StaysInItsPlaceAndIsServedLater) {
-    World world(with_memory(0));
+    World world(with_content_memory(0));
     Client client(world);
     client.declare("q");
     for (const char* body : {"1", "2"}) client.publish("", "q", body, persistent());
@@ -317,7 +317,7 @@ TEST(ContentThatCannotBeReadNow, StaysInItsPlaceAndIsServedLater) {
 }
 
 TEST(ContentThatCannotBeReadNow, IsNotDeadLetteredIntoNothing) {
-    World world(with_memory(0));
+    World world(with_content_memory(0));
     Client client(world);
     client.declare("dead");
     TableWriter arguments;
@@ -340,7 +340,7 @@ TEST(ContentThatCannotBeReadNow, IsNotDeadLetteredIntoNothing) {
 }
 
 TEST(ContentThatCannotBeReadNow, ComesBackAfterARejection) {
-    World world(with_memory(0));
+    World world(with_content_memory(0));
     Client client(world);
     client.declare("dead");
     TableWriter arguments;
@@ -362,7 +362,7 @@ TEST(ContentThatCannotBeReadNow, ComesBackAfterARejection) {
 }
 
 TEST(Recovery, KeepsOnlyTheContentThereIsMemoryFor) {
-    World world(with_memory(1'000));
+    World world(with_content_memory(1'000));
     {
         Client client(world);
         client.declare("q");

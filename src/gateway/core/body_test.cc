@@ -10,15 +10,15 @@ namespace {
 
 using Kind = http1::Framing::Kind;
 
-struct Sent {
+struct Passed {
     std::string bytes;
     std::size_t eaten = 0;
     http1::Rule rule = http1::Rule::none;
 };
 
 // Passes `input` through in pieces, each in a buffer with just the room that is promised.
-Sent pass(Body& body, const std::string& input, std::size_t piece) {
-    Sent sent;
+Passed pass(Body& body, const std::string& input, std::size_t piece) {
+    Passed sent;
     for (std::size_t at = 0; at < input.size() && !body.done(); at += piece) {
         const std::string part = input.substr(at, piece);
         std::vector<char> memory(Body::headroom + part.size() + Body::tailroom);
@@ -37,7 +37,7 @@ TEST(Body, chunks_are_written_anew_without_extensions_and_trailers) {
         "0005;a=b\r\nhello\r\n10 ; x\r\n0123456789abcdef\r\n1\r\n!\r\n000;l\r\nT: v\r\n\r\nNEXT";
     for (std::size_t piece = 1; piece <= input.size(); ++piece) {
         Body body({Kind::chunked, 0}, Body::Coding::chunked);
-        const Sent sent = pass(body, input, piece);
+        const Passed sent = pass(body, input, piece);
         EXPECT_EQ(sent.bytes, "5\r\nhello\r\n10\r\n0123456789abcdef\r\n1\r\n!\r\n0\r\n\r\n") << piece;
         EXPECT_EQ(sent.eaten, input.size() - 4) << piece;
         EXPECT_TRUE(body.done());
@@ -61,7 +61,7 @@ TEST(Body, an_empty_chunked_body_is_its_last_chunk) {
 
 TEST(Body, a_length_ends_the_body_and_leaves_the_rest) {
     Body body({Kind::length, 5}, Body::Coding::identity);
-    const Sent sent = pass(body, "helloNEXT", 4);
+    const Passed sent = pass(body, "helloNEXT", 4);
     EXPECT_EQ(sent.bytes, "hello");
     EXPECT_EQ(sent.eaten, 5u);
     EXPECT_TRUE(body.done());

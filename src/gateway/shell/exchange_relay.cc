@@ -13,12 +13,12 @@ using Kind = http1::Framing::Kind;
 static constexpr std::size_t joined_bytes_max = 4096;
 
 // Pieces relayed in each direction before others have their turn.
-static constexpr int pieces_max = 16;
+static constexpr int relay_rounds_max = 16;
 
 // Goes on while either direction moves: what one of them does may be what the other waited for.
 void Exchange::relay() {
     for (int rounds = 0; phase_ == Phase::relaying || phase_ == Phase::tunnelling; ++rounds) {
-        if (rounds == pieces_max) return worker_.drive_later(*client_);
+        if (rounds == relay_rounds_max) return worker_.drive_later(*client_);
         const Step up = upload();
         if (up > Step::waiting) {
             conclude(up);

@@ -13,8 +13,8 @@
 
 namespace havn::supervisor {
 
-static constexpr int sweep_rounds = 50;
-static constexpr milliseconds sweep_pause{20};
+static constexpr int tree_sweep_rounds = 50;
+static constexpr milliseconds tree_sweep_pause{20};
 static constexpr int look_share = 10;  // of the time, one part for looking
 static constexpr milliseconds look_after_end{5};
 
@@ -54,7 +54,7 @@ io::Task<void> SupervisorProcess::look(SupervisorProcess* self) {
     const Time now = io::now();
     self->next_look_ = now + (now - began) * (look_share - 1);
     if (self->ended_.empty()) co_return;
-    self->next_look_ = std::max(self->next_look_, now + sweep_pause);
+    self->next_look_ = std::max(self->next_look_, now + tree_sweep_pause);
     self->look_soon();
 }
 
@@ -94,7 +94,7 @@ void SupervisorProcess::sweep(const ProcessView& view) {
         if (ended.round == 0)
             say(log::Level::info, fmt::format("{} left processes behind; ending them", ended.label));
         kill_all(left);
-        if (++ended.round < sweep_rounds) unfinished.push_back(std::move(ended));
+        if (++ended.round < tree_sweep_rounds) unfinished.push_back(std::move(ended));
     }
     ended_ = std::move(unfinished);
 }
