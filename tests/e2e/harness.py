@@ -38,9 +38,11 @@ def havn_binary() -> Path:
 
 
 def free_port() -> int:
-    """A port nobody listens on, below the range the kernel and the platform hand out by themselves."""
+    """A port nobody listens on, below the range the kernel and the platform hand out by themselves. Tests that run side
+    by side (pytest-xdist calls them gw0, gw1, …) choose from ranges of their own: nobody takes what another is about to."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 9
     while True:
-        port = random.randrange(10500, 19500)
+        port = random.randrange(10500 + worker * 1000, 11500 + worker * 1000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
