@@ -69,7 +69,9 @@ bool Link::is_open() const {
 }
 
 Result<> Link::send(const Json& body, const std::vector<int>& descriptors) {
-    return send_text(body.dump(), descriptors);
+    Result<> sent = send_text(body.dump(), descriptors);
+    if (sent && is_of_type(body, "ready")) state_->said_ready = true;
+    return sent;
 }
 
 Result<> Link::send_text(std::string_view text, const std::vector<int>& descriptors) {
@@ -100,7 +102,6 @@ Result<> Link::send_text(std::string_view text, const std::vector<int>& descript
         return fail(Error::Kind::unavailable, "link closed: its other end stopped reading");
     }
     state_->outgoing.push_back(std::move(message));
-    state_->said_ready = state_->said_ready || is_of_type(body, "ready");
     if (!state_->flushing) {
         state_->flushing = true;
         asio::co_spawn(state_->socket.get_executor(), State::flush(state_), asio::detached);
