@@ -45,8 +45,9 @@ def status(broker):
 def take_slack(broker):
     """Leaves nothing of what the broker had set aside but its reserve: a disk full to the last block."""
     queue = f"{broker.folder}/queue"
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(f"{queue}/spare")
+    for name in ("spare", "spare.new"):   # the latter one when it was killed while it made one
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(f"{queue}/{name}")
     for name in os.listdir(queue):
         if name.endswith(".log"):
             with open(f"{queue}/{name}", "rb+") as segment:
