@@ -124,12 +124,14 @@ std::vector<std::string> broker_notes(const Json& rows) {
     std::vector<std::string> notes;
     for (const Json& row : rows) {
         if (!is_wanted(row) || !row.contains("broker") || !row["broker"].is_object()) continue;
-        const auto not_read = row["broker"].find("connections_not_read");
-        if (not_read == row["broker"].end() || !not_read->is_number_integer() || *not_read <= 0) continue;
+        const auto found = row["broker"].find("connections_not_read");
+        if (found == row["broker"].end()) continue;
+        const std::optional<std::uint64_t> not_read = integer_of<std::uint64_t>(*found, 1);
+        if (!not_read) continue;
         notes.push_back(
             fmt::format("broker: {} of its clients leave unread what they were sent, and are not read until "
                         "they read it: `havn logs broker` names them",
-                        not_read->get<std::uint64_t>()));
+                        *not_read));
     }
     return notes;
 }
