@@ -118,6 +118,8 @@ def attack(platform, path, peak):
         peak["connections"] = max(peak.get("connections", 0), now["havn_gateway_connections_open"])
         peak["said"] = peak.get("said", "") or \
             next((line for line in platform.run("ps").stdout.splitlines() if line.startswith("gateway: ")), "")
+        if peak["said"] and "status" not in peak:
+            peak["status"] = next(line for line in platform.run("status").stdout.splitlines() if "processes" in line)
     figures = {"rss_before": memory_of(gateway, "VmRSS")}
     with Others(platform) as others:
         figures["before"] = others.measure(SECONDS // 2)
@@ -148,6 +150,7 @@ def test_slow_uploads_to_a_queue(platform):
     assert figures["uploads"]["outcomes"].get("503", 0) > UPLOADS / 2
     assert BUDGET / 2 < peak["held_bytes"] <= BUDGET
     assert figures["rss_peak"] < figures["rss_before"] + BUDGET + UPLOADS * 65536
+    assert "1 not well" in peak["status"]
     assert "request bodies for queues" in peak["said"] and log.count("request bodies for queues fill") == 1
     for kind in ("pages", "jobs"):
         assert undisturbed(figures["during"][kind], figures["before"][kind], figures["after"][kind],

@@ -149,6 +149,26 @@ Result<Json> Platform::get(const std::string& target, Duration timeout) const {
     return send("GET", target, nullptr, timeout);
 }
 
+static void add_word_of(const std::string& part, const Platform& platform, Json& rows) {
+    for (Json& row : rows) {
+        if (!row.is_object() || row.value("name", "") != part || row.value("kind", "") != "platform")
+            continue;
+        if (row.value("state", "") != "ready" || row.value("outdated", false)) continue;
+        const Result<Json> answer = platform.get("/v1/" + part, seconds(3));
+        if (answer && answer->is_object()) row[part] = *answer;
+        if (!answer && answer.error().kind == Error::Kind::unavailable)
+            row[part] = {{"answers", false}, {"message", "the " + part + " does not answer"}};
+    }
+}
+
+Result<Json> Platform::processes() const {
+    Result<Json> rows = get("/v1/processes");
+    if (!rows) return rows;
+    add_word_of("gateway", *this, *rows);
+    add_word_of("broker", *this, *rows);
+    return rows;
+}
+
 Result<Json> Platform::send(const std::string& method, const std::string& target, const Json& body,
                             Duration timeout) const {
     if (!running()) return std::unexpected(not_running());

@@ -27,6 +27,11 @@ class Platform {
     int supervisor_pid() const;  // as the lock says; 0 when it says none
 
     Result<Json> get(const std::string& target, Duration timeout = seconds(10)) const;
+
+    // The table of processes; rows of gateway and broker have their own word as `gateway` and `broker`, where
+    // they give one: GET /v1/gateway and /v1/broker.
+    Result<Json> processes() const;
+
     Result<Json> send(const std::string& method, const std::string& target, const Json& body,
                       Duration timeout = seconds(15)) const;
 

@@ -36,27 +36,12 @@ static std::string rendered(const Json& rows) {
     return table(cells);
 }
 
-// The own word of gateway and broker, where they give one, beside their rows.
-static void add_word_of(const std::string& part, const Platform& platform, Json& rows) {
-    for (Json& row : rows) {
-        if (!row.is_object() || row.value("name", "") != part || row.value("kind", "") != "platform")
-            continue;
-        if (row.value("state", "") != "ready" || row.value("outdated", false)) continue;
-        const Result<Json> answer = platform.get("/v1/" + part, seconds(3));
-        if (answer && answer->is_object()) row[part] = *answer;
-        if (!answer && answer.error().kind == Error::Kind::unavailable)
-            row[part] = {{"answers", false}, {"message", "the " + part + " does not answer"}};
-    }
-}
-
 static int show_once(const PsOptions& options, const Platform& platform, bool clear) {
-    Result<Json> rows = platform.get("/v1/processes");
+    const Result<Json> rows = platform.processes();
     if (!rows) {
         if (options.quiet) return Exit::failed;
         return print_error(rows.error());
     }
-    add_word_of("gateway", platform, *rows);
-    add_word_of("broker", platform, *rows);
     const std::vector<std::string> complaints = complaints_about(*rows, io::wall_now());
     if (options.json) {
         print_json(*rows);

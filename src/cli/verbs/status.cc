@@ -39,7 +39,7 @@ int status(const ShowOptions& options) {
         return Exit::ok;
     }
     const bool applied = status->value("revision", 0) > 0;
-    const Result<Json> rows = platform.get("/v1/processes");
+    const Result<Json> rows = platform.processes();
     const std::size_t unwell = rows ? complaints_about(*rows, io::wall_now()).size() : 0;
     std::string text =
         fmt::format("app        {}\n", applied ? status->value("app", "") : "(nothing applied yet)");
