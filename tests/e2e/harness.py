@@ -13,6 +13,7 @@
 The manifest gets an `app`, a free `[gateway] listen` and a free `[broker] listen` where it names none.
 """
 
+import collections
 import contextlib
 import http.client
 import json
@@ -37,15 +38,22 @@ def havn_binary() -> Path:
     return Path(os.environ.get("HAVN_BINARY", REPOSITORY / "build" / "havn")).resolve()
 
 
+GIVEN_PORTS = collections.deque(maxlen=500)
+
+
 def free_port() -> int:
     """A port nobody listens on, below the range the kernel and the platform hand out by themselves. Tests that run side
-    by side (pytest-xdist calls them gw0, gw1, …) choose from ranges of their own: nobody takes what another is about to."""
+    by side (pytest-xdist calls them gw0, gw1, …) choose from ranges of their own, and a test is not given one twice: nobody
+    takes what another is about to."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 9
     while True:
         port = random.randrange(10500 + worker * 1000, 11500 + worker * 1000)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                GIVEN_PORTS.append(port)
                 return port
             except OSError:
                 continue
