@@ -381,20 +381,20 @@ def keepalive_seconds(local, remote):
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 ], ids=["event stream", "tunnel"])
 def test_who_may_be_silent_for_long_is_asked_whether_it_is_there(havn, head):
-    peers = []
+    peers, over = [], threading.Event()
 
     def serve(client, stream):
         read_head(stream)
         peers.append(client.getpeername()[1])
         client.sendall(head + b"first")
-        stream.read()
+        over.wait(30)
 
     with Upstream(serve) as upstream, Gateway(one_service(), {"web": [upstream.address]}) as gateway:
-        with gateway.connect() as client:
+        with gateway.connect() as client, client.makefile("rb") as stream:
             assert wait_for(lambda: keepalive_seconds(gateway.port, client.getsockname()[1])) <= 60, "before a request"
             client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-            stream = client.makefile("rb")
             read_head(stream)
             instance = int(upstream.address.rpartition(":")[2])
             for local, remote in ((gateway.port, client.getsockname()[1]), (peers[0], instance)):
                 assert wait_for(lambda: keepalive_seconds(local, remote), what="a keep-alive timer") <= 60
+            over.set()
