@@ -17,7 +17,7 @@
 
 namespace havn::control {
 
-static constexpr Duration part_timeout = seconds(3);
+static constexpr Duration part_answer_timeout = seconds(3);
 static constexpr Duration command_timeout = seconds(10);
 static constexpr Duration log_poll_interval = milliseconds(100);
 static constexpr std::size_t failure_lines = 15;  // of a failed instance's log, sent along
@@ -145,14 +145,14 @@ Task<Result<Json>> Api::ask_broker(std::string method, std::string target) {
     }
     rpc::Client broker = Parts::broker();
     Result<Json> answer =
-        co_await broker.request(std::move(method), std::move(target), nullptr, part_timeout);
+        co_await broker.request(std::move(method), std::move(target), nullptr, part_answer_timeout);
     co_return answer;
 }
 
 // What it is short of, as the gateway sees it.
 Api::Answer Api::gateway(rpc::Request) {
     rpc::Client gateway = Parts::gateway();
-    const Result<Json> answer = co_await gateway.request("GET", "/status", nullptr, part_timeout);
+    const Result<Json> answer = co_await gateway.request("GET", "/status", nullptr, part_answer_timeout);
     co_return rpc::json_or_error(answer);
 }
 
@@ -427,10 +427,10 @@ Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked) {
 Api::Answer Api::metrics(rpc::Request) {
     std::vector<std::string> texts{process_metrics(process_table())};
     rpc::Client gateway = Parts::gateway();
-    Result<std::string> answer = co_await gateway.text("GET", "/metrics", nullptr, part_timeout);
+    Result<std::string> answer = co_await gateway.text("GET", "/metrics", nullptr, part_answer_timeout);
     if (answer) texts.push_back(std::move(*answer));
     rpc::Client broker = Parts::broker();
-    answer = co_await broker.text("GET", "/metrics", nullptr, part_timeout);
+    answer = co_await broker.text("GET", "/metrics", nullptr, part_answer_timeout);
     if (answer) texts.push_back(std::move(*answer));
     co_return rpc::text(merge_metrics(texts), std::string(prometheus::content_type));
 }

@@ -11,7 +11,7 @@ using Verdict = Progress::Verdict;
 
 static constexpr const char* unknown_end = "it ended";
 static constexpr std::uint32_t part_retries = 5;
-static constexpr Duration part_timeout = seconds(60);            // a broker with a long log takes its time
+static constexpr Duration part_start_limit = seconds(60);        // a broker with a long log takes its time
 static constexpr Duration refusal_interval = milliseconds(100);  // that one is over shows in no table
 
 static std::string label_of(const std::pair<std::string, std::uint32_t>& key) {
@@ -179,7 +179,7 @@ void Progress::judge_life(Slot& slot, const Json& row, Time now) {
         return;
     }
     const std::uint32_t retries = slot.program ? slot.program->startretries : part_retries;
-    const Duration limit = slot.program ? Duration(slot.program->start_timeout) : part_timeout;
+    const Duration limit = slot.program ? Duration(slot.program->start_timeout) : part_start_limit;
     // What the supervisor itself gives `limit`, it ends and starts anew; it is not given that twice here.
     const Duration patience = limit + seconds(1);
     const bool too_slow = slot.trying_since && now - *slot.trying_since > patience;
@@ -300,7 +300,7 @@ Duration Progress::patience() const {
     for (const auto& [key, slot] : slots_) {
         longest = slot.program
                       ? std::max<Duration>({longest, slot.program->start_timeout, slot.program->stop_timeout})
-                      : std::max(longest, part_timeout);
+                      : std::max(longest, part_start_limit);
     }
     return longest + seconds(15);
 }

@@ -4,9 +4,13 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "control/log_tail.h"
 
 namespace havn::cli {
+
+// How often a log that is followed is looked at.
+inline constexpr Duration follow_interval = milliseconds(100);
 
 struct LogSpan {
     std::size_t lines = 0;     // 0: 100, or all of the span of time that is asked for

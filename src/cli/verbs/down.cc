@@ -18,8 +18,8 @@
 
 namespace havn::cli {
 
-static constexpr Duration answer_timeout = seconds(3);
-static constexpr Duration poll_interval = milliseconds(5);
+static constexpr Duration down_answer_timeout = seconds(3);
+static constexpr Duration leave_poll_interval = milliseconds(5);
 static constexpr Duration signal_interval = seconds(1);
 static constexpr Duration look_interval = milliseconds(500);
 // Without any sign of progress. An instance may take its stop_timeout, of which control tells the longest.
@@ -52,10 +52,10 @@ class Down {
 };
 
 Result<> Down::ask() {
-    if (const Result<Json> status = platform_.get("/v1/status", answer_timeout)) {
+    if (const Result<Json> status = platform_.get("/v1/status", down_answer_timeout)) {
         patience_ += milliseconds(status->value("stop_timeout_ms", 0));
     }
-    const Result<Json> told = platform_.send("POST", "/v1/down", nullptr, answer_timeout);
+    const Result<Json> told = platform_.send("POST", "/v1/down", nullptr, down_answer_timeout);
     asked_ = told.has_value();
     if (!told && told.error().kind == Error::Kind::denied) {
         return fail(Error::Kind::denied, "the platform belongs to another user",
@@ -75,7 +75,7 @@ void Down::signal_supervisor() {
 
 // Control is stopped last: until then it tells how far it is.
 void Down::look() {
-    const Result<Json> rows = asked_ ? platform_.get("/v1/processes", answer_timeout) : Json::array();
+    const Result<Json> rows = asked_ ? platform_.get("/v1/processes", down_answer_timeout) : Json::array();
     if (!rows || !rows->is_array() || *rows == rows_) return;
     rows_ = *rows;
     moved_at_ = io::now();
@@ -98,7 +98,7 @@ bool Down::wait() {
             next_look = io::now() + look_interval;
         }
         if (io::now() - moved_at_ > patience_) return false;
-        std::this_thread::sleep_for(poll_interval);
+        std::this_thread::sleep_for(leave_poll_interval);
     }
     if (is_terminal() && most_ > 0) print("\r\x1b[K");
     return true;

@@ -11,8 +11,6 @@
 
 namespace havn::cli {
 
-static constexpr Duration poll_interval = milliseconds(100);
-
 // "2026-11-21T14:03:22.123Z web.1 ready → backoff: exit 1". Nothing for an event of somebody else.
 static std::string line_of(const Json& event, const InstanceName& wanted) {
     const std::string name = event.value("name", "");
@@ -49,7 +47,7 @@ int events(const EventsOptions& options) {
     std::vector<LogEntry> entries = tail.last(*query);
     do {
         show(entries, options);
-        if (options.follow) std::this_thread::sleep_for(poll_interval);
+        if (options.follow) std::this_thread::sleep_for(follow_interval);
         entries = options.follow ? tail.poll() : std::vector<LogEntry>{};
         std::erase_if(entries, [&](const LogEntry& entry) { return !query->wants(entry); });
     } while (options.follow && (!entries.empty() || platform.running()));

@@ -15,8 +15,6 @@
 
 namespace havn::cli {
 
-static constexpr Duration poll_interval = milliseconds(100);
-
 InstanceName parse_instance(const std::string& text) {
     const std::size_t dot = text.rfind('.');
     const std::string digits = dot == std::string::npos ? "" : text.substr(dot + 1);
@@ -87,7 +85,7 @@ int logs(const LogsOptions& options) {
     do {
         for (const control::LogLine& line : lines) width = std::max(width, label_of(line).size());
         show(lines, options, width);
-        if (options.follow) std::this_thread::sleep_for(poll_interval);
+        if (options.follow) std::this_thread::sleep_for(follow_interval);
         lines = options.follow ? follower.poll() : std::vector<control::LogLine>{};
         std::erase_if(lines, [&](const control::LogLine& line) { return !query->wants(line.entry); });
     } while (options.follow && (!lines.empty() || platform.running()));
