@@ -67,6 +67,17 @@ def fill(broker):
                 filler.write(b"x" * 512)
 
 
+def start_on_a_full_disk(broker):
+    """Kills it, and starts it where nothing is left but its reserve; what it may have freed as it started is taken, too."""
+    for _ in range(5):
+        broker.kill()
+        take_slack(broker)
+        broker.start()
+        with contextlib.suppress(AssertionError):
+            return wait_for(lambda: status(broker)["held_back"], 5)
+    raise AssertionError(f"it is not held back\n{broker.log()}")
+
+
 @needs_root
 def test_a_broker_killed_on_a_full_disk_starts_there_is_drained_and_takes_messages_again(broker):
     broker.start()
@@ -111,10 +122,7 @@ def test_a_publisher_that_is_held_back_is_not_taken_for_dead(broker):
         channel.queue_declare("q", durable=True)
         for number in range(3000):
             channel.basic_publish("", "q", b"x" * 2000, PERSISTENT)
-    broker.kill()
-    take_slack(broker)
-    broker.start()
-    wait_for(lambda: status(broker)["held_back"], 20)
+    start_on_a_full_disk(broker)
     with RawConnection(broker.url) as raw:
         raw.login(heartbeat=1).send(method(1, 85, 10, b"\0"))
         raw.expect(85, 11)
@@ -146,10 +154,7 @@ def test_a_job_is_refused_at_once_also_by_a_broker_that_was_restarted_on_a_full_
         "address": broker.local_address, "user": "guest", "password": "guest", "confirm_timeout_ms": 600_000}}
     with Gateway(settings, threads=1) as gateway:
         assert gateway.request(POST).status == 202
-        broker.kill()
-        take_slack(broker)
-        broker.start()
-        wait_for(lambda: status(broker)["held_back"], 20)
+        start_on_a_full_disk(broker)
         answer = gateway.request(POST)   # were it held, only its timeout would tell, in ten minutes
         assert answer.status == 503 and b"disk is full" in answer.body and b"not accepted" in answer.body
         os.remove(f"{broker.folder}/queue/filler")
