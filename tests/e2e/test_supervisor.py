@@ -392,10 +392,10 @@ def test_a_crash_loop_backs_off_and_says_when_it_goes_on(bed):
     bed.start()
     bed.apply()
     row = wait_for(lambda: bed.row("bad").get("state") == "backoff" and bed.row("bad"))
-    assert row["exit"] == "exit 3" and row["restarts"] == 2
-    assert "bad.1 ended after" in bed.log("supervisor")
-    assert "it keeps failing, so the next start is in" in bed.log("supervisor")
-    wait_for(lambda: bed.row("bad")["restarts"] == 3)   # never a silent end
+    assert row["exit"] == "exit 3" and row["restarts"] >= 2   # more, when we were slow to look
+    at_once, keeps_failing, _ = bed.log("supervisor").partition("it keeps failing, so the next start is in")
+    assert at_once.count("starting it again at once") == 2 and keeps_failing and "bad.1 ended after" in at_once
+    wait_for(lambda: bed.row("bad")["restarts"] > row["restarts"])   # never a silent end
     assert bed.log("bad.1").count("dying") >= 3
 
 
