@@ -24,6 +24,7 @@ static constexpr std::size_t failure_lines = 15;  // of a failed instance's log,
 static constexpr const char* log_folder = "logs";
 static constexpr Duration told_patience = seconds(5);  // for gateway and broker to take what is new
 static constexpr Duration sign_of_life = seconds(5);   // the longest silence of a progress
+static constexpr Duration metrics_age_max = seconds(1);
 
 void Api::add_routes(rpc::Server& server) {
     using Member = Answer (Api::*)(rpc::Request);
@@ -82,6 +83,7 @@ Api::Answer Api::status(rpc::Request) {
         answer["applied_at"] = current->applied_at;
         answer["gateway"] = listening(desired, "edge");
         answer["amqp"] = listening(desired, "amqp");
+        answer["metrics"] = listening(desired, "metrics");
         milliseconds longest{0};
         for (const supervisor::Program& program : desired.programs)
             longest = std::max(longest, program.stop_timeout);
@@ -285,7 +287,11 @@ Task<void> Api::report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progres
     }
     if (!told) causes.push_back(told.error().text());
     if (!causes.empty()) done["message"] = fmt::format("{}", fmt::join(causes, "\n"));
-    if (applier_.current()) done["gateway"] = listening(applier_.current()->compiled.supervisor, "edge");
+    if (applier_.current()) {
+        const supervisor::Desired& current = applier_.current()->compiled.supervisor;
+        done["gateway"] = listening(current, "edge");
+        done["metrics"] = listening(current, "metrics");
+    }
     sent = co_await out->send(std::move(done));
 }
 
@@ -424,7 +430,7 @@ Task<void> Api::tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked) {
     }
 }
 
-Api::Answer Api::metrics(rpc::Request) {
+Task<std::string> Api::collect_metrics() {
     std::vector<std::string> texts{process_metrics(process_table())};
     rpc::Client gateway = Parts::gateway();
     Result<std::string> answer = co_await gateway.text("GET", "/metrics", nullptr, part_answer_timeout);
@@ -432,7 +438,20 @@ Api::Answer Api::metrics(rpc::Request) {
     rpc::Client broker = Parts::broker();
     answer = co_await broker.text("GET", "/metrics", nullptr, part_answer_timeout);
     if (answer) texts.push_back(std::move(*answer));
-    co_return rpc::text(merge_metrics(texts), std::string(prometheus::content_type));
+    co_return merge_metrics(texts);
+}
+
+Api::Answer Api::metrics(rpc::Request) {
+    std::string collected = co_await collect_metrics();
+    co_return rpc::text(std::move(collected), std::string(prometheus::content_type));
+}
+
+Api::Answer Api::recent_metrics(rpc::Request) {
+    if (!recent_since_ || io::now() - *recent_since_ >= metrics_age_max) {
+        recent_metrics_ = co_await collect_metrics();
+        recent_since_ = io::now();
+    }
+    co_return rpc::text(recent_metrics_, std::string(prometheus::content_type));
 }
 
 }  // namespace havn::control

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -23,6 +24,9 @@ class Api {
 
     void add_routes(rpc::Server& server);
 
+    // Those of /metrics, collected at most a second ago: whoever asks often costs little.
+    Task<rpc::Response> recent_metrics(rpc::Request request);
+
   private:
     using Answer = Task<rpc::Response>;
 
@@ -41,6 +45,7 @@ class Api {
     Answer down(rpc::Request request);
     Answer logs(rpc::Request request);
     Answer metrics(rpc::Request request);
+    Task<std::string> collect_metrics();
 
     Task<Result<Json>> ask_broker(std::string method, std::string target);
     Answer apply_wanted(Wanted wanted, bool force, Progress::Asked asked);
@@ -57,6 +62,8 @@ class Api {
     Applier& applier_;
     SupervisorLink& supervisor_;
     Parts& parts_;
+    std::string recent_metrics_;
+    std::optional<Time> recent_since_;
 };
 
 }  // namespace havn::control

@@ -104,6 +104,8 @@ static std::vector<supervisor::Listener> compile_listeners(const manifest::Manif
     for (const manifest::Service& service : manifest.services) {
         listeners.push_back({"service:" + service.name, listener_of(placement, service.name), "gateway"});
     }
+    for (const std::string& address : manifest.metrics.listen)
+        listeners.push_back({"metrics", address, "control"});
     if (!manifest.broker.url.empty()) return listeners;
     for (const std::string& address : manifest.broker.listen)
         listeners.push_back({"amqp", address, "broker"});

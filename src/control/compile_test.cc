@@ -102,6 +102,19 @@ TEST(Compile, every_service_has_a_loopback_listener_beside_those_of_the_edge_and
     EXPECT_EQ(compiled(shop).supervisor.listeners, expected);
 }
 
+TEST(Compile, control_gets_the_addresses_of_metrics) {
+    for (const char* broker : {"", "[broker]\nurl = 'amqp://u:p@10.0.0.9:5673/shop'\n"}) {
+        const Compiled all =
+            compiled(std::string(broker) +
+                     "[metrics]\nlisten = ['127.0.0.1:9464', '[::1]:9464']\n[service.cart]\ncommand = 'x'\n");
+        for (const char* address : {"127.0.0.1:9464", "[::1]:9464"}) {
+            const supervisor::Listener wanted{"metrics", address, "control"};
+            EXPECT_EQ(std::ranges::count(all.supervisor.listeners, wanted), 1) << address;
+        }
+        EXPECT_TRUE(supervisor::desired_from_json(supervisor::to_json(all.supervisor)));
+    }
+}
+
 TEST(Compile, another_broker_replaces_the_embedded_one) {
     const Compiled all =
         compiled("[broker]\nurl = 'amqp://u:p@10.0.0.9:5673/shop'\n[service.cart]\ncommand = 'x'\n");

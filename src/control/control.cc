@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "control/api.h"
+#include "control/metrics_listeners.h"
 #include "io/loop.h"
 
 namespace havn::control {
@@ -20,7 +21,9 @@ class Process {
           parts_(loop_.executor(), supervisor_),
           applier_(loop_.executor(), "applied", supervisor_, parts_),
           api_(applier_, supervisor_, parts_),
-          server_(loop_.executor()) {}
+          server_(loop_.executor()),
+          metrics_(loop_.executor(),
+                   [this](rpc::Request request) { return api_.recent_metrics(std::move(request)); }) {}
 
     int run() {
         loop_.spawn(live());
@@ -38,6 +41,7 @@ class Process {
     Applier applier_;
     Api api_;
     rpc::Server server_;
+    MetricsListeners metrics_;
     int exit_code_ = 0;
 };
 
@@ -45,6 +49,10 @@ class Process {
 
 Task<void> Process::live() {
     supervisor_.on_table([this] { parts_.wake(); });
+    supervisor_.on_listeners([this](io::Link::Message message) {
+        if (Result<> taken = metrics_.replace(std::move(message)); !taken)
+            log::error("/metrics is not answered: {}", taken.error().text());
+    });
     loop_.spawn(start());
     co_await supervisor_.receive();
     loop_.stop();  // without a supervisor there is nothing to control; its successor starts another

@@ -263,6 +263,7 @@ std::vector<Error> preflight(const manifest::Manifest& manifest, const Surroundi
     for (const manifest::Worker& worker : manifest.workers) checker.check(worker, "worker");
     checker.check_listen(manifest.gateway.listen, "gateway");
     if (manifest.broker.url.empty()) checker.check_listen(manifest.broker.listen, "broker");
+    checker.check_listen(manifest.metrics.listen, "metrics");
     return checker.take();
 }
 

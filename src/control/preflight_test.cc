@@ -116,6 +116,10 @@ TEST_F(PreflightTest, addresses_that_are_taken_or_not_ours_are_named) {
     const Result<io::Fd> taken = io::listen_on(address, {});
     ASSERT_TRUE(taken);
     EXPECT_NE(found().find(address + ": another process has it"), std::string::npos);
+    manifest_.gateway.listen.clear();
+    manifest_.metrics.listen = {address};
+    EXPECT_NE(found().find("[metrics] cannot listen on " + address + ": another process has it"),
+              std::string::npos);
     listening_ = {address};
     EXPECT_EQ(found().find(address), std::string::npos) << "the platform has it itself";
 }

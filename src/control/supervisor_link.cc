@@ -16,7 +16,7 @@ Task<void> SupervisorLink::receive() {
     for (;;) {
         Result<io::Link::Message> message = co_await link_.receive();
         if (!message) break;
-        on_message(std::move(message->body));
+        on_message(std::move(*message));
     }
     for (auto& [id, waiter] : waiting_) {
         waiter->reply = fail(Error::Kind::unavailable, "the supervisor is gone", "try again in a moment");
@@ -25,13 +25,16 @@ Task<void> SupervisorLink::receive() {
     wake_all();
 }
 
-void SupervisorLink::on_message(Json message) {
+void SupervisorLink::on_message(io::Link::Message received) {
+    Json& message = received.body;
     const std::string type = message.value("type", "");
     if (type == "processes" && message.contains("processes")) {
         processes_ = std::move(message["processes"]);
         ++revision_;
         wake_all();
         if (on_table_) on_table_();
+    } else if (type == "listeners") {
+        if (on_listeners_) on_listeners_(std::move(received));
     } else if (type == "reply") {
         const auto waiter = waiting_.find(message.value("id", std::uint64_t{0}));
         if (waiter == waiting_.end()) return;  // it came after its deadline

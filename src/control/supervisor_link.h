@@ -28,6 +28,11 @@ class SupervisorLink {
     // Called after each new table.
     void on_table(std::function<void()> function) { on_table_ = std::move(function); }
 
+    // Called with each "listeners" message: the whole set of sockets to answer on.
+    void on_listeners(std::function<void(io::Link::Message)> function) {
+        on_listeners_ = std::move(function);
+    }
+
     // Takes what the supervisor says until the link ends; the supervisor is gone then, and so must control.
     Task<void> receive();
 
@@ -46,7 +51,7 @@ class SupervisorLink {
         io::Timer timer;
         std::optional<Result<>> reply;
     };
-    void on_message(Json message);
+    void on_message(io::Link::Message message);
     void wake_all();
 
     io::Executor executor_;
@@ -57,6 +62,7 @@ class SupervisorLink {
     Json processes_ = Json::array();
     std::uint64_t revision_ = 0;
     std::function<void()> on_table_;
+    std::function<void(io::Link::Message)> on_listeners_;
 };
 
 }  // namespace havn::control

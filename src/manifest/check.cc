@@ -256,18 +256,30 @@ class Checker {
             "make workers of the services that take no requests, or run two platforms");
     }
 
+    struct Listening {
+        std::string_view table;
+        const std::vector<std::string>& addresses;
+    };
+
     void check_listen() {
         check_number_of_sockets();
-        check_one_socket_each(manifest_.gateway.listen, "gateway");
-        if (!manifest_.broker.url.empty()) return;
-        check_one_socket_each(manifest_.broker.listen, "broker");
-        for (const auto& outside : manifest_.gateway.listen)
-            for (const auto& inside : manifest_.broker.listen) {
-                if (!collide(outside, inside)) continue;
-                const auto path = join_path("broker", "listen");
-                draft_.error(places_.of(places_.has(path) ? path : join_path("gateway", "listen")),
-                             fmt::format("gateway and broker both listen on port {}",
-                                         inside.substr(inside.rfind(':') + 1)),
+        std::vector<Listening> parts{{"gateway", manifest_.gateway.listen}};
+        if (manifest_.broker.url.empty()) parts.push_back({"broker", manifest_.broker.listen});
+        parts.push_back({"metrics", manifest_.metrics.listen});
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            check_one_socket_each(parts[i].addresses, parts[i].table);
+            for (std::size_t j = 0; j < i; ++j) check_ports_of_their_own(parts[j], parts[i]);
+        }
+    }
+
+    void check_ports_of_their_own(const Listening& one, const Listening& other) {
+        for (const auto& first : one.addresses)
+            for (const auto& second : other.addresses) {
+                if (!collide(first, second)) continue;
+                const auto path = join_path(other.table, "listen");
+                draft_.error(places_.of(places_.has(path) ? path : join_path(one.table, "listen")),
+                             fmt::format("{} and {} both listen on port {}", one.table, other.table,
+                                         second.substr(second.rfind(':') + 1)),
                              "give one of them another port");
             }
     }

@@ -105,6 +105,9 @@ const Section section_table[] = {
      open_plain<&Gateway::limits>, each_plain<&Gateway::limits>},
     {"broker", "", "broker", false, false, "broker", "The durable queue, AMQP 0-9-1.",
      "listen = [\"127.0.0.1:5672\"]", open_plain<&Manifest::broker>, each_plain<&Manifest::broker>},
+    {"metrics", "", "metrics", false, false, "metrics",
+     "Where Prometheus finds the numbers of all parts. They can always be had from run/control.sock.",
+     "listen = [\"127.0.0.1:9464\"]", open_plain<&Manifest::metrics>, each_plain<&Manifest::metrics>},
     {"queue.*", "", "queue", true, false, "queue",
      "A durable queue, declared before anything starts. It is never deleted because it left the manifest.",
      "[queue.invoices]", open_named<&Manifest::queues>, each_named<&Manifest::queues>},
@@ -204,6 +207,12 @@ const Key key_table[] = {
      "Havn makes for $AMQP_URL, and guest, from this host only.",
      "{ reports = \"a long password\" }", "", Effect::requests, embedded,
      "the embedded broker, not with `url`", at<&Broker::users>},
+
+    // [metrics]
+    {"metrics", "listen", Type::texts, 0, 8, "", is_listen_address, listen_form,
+     "Addresses that answer GET /metrics, and nothing else, in Prometheus' text format. Whoever reaches one "
+     "reads names of services, routes and queues, and numbers; none written is none.",
+     "[\"127.0.0.1:9464\"]", "", Effect::metrics_listeners, always, "", at<&Metrics::listen>},
 
     // [queue.*]
     {"queue.*", "ttl", Type::duration, 1, 365 * day, "", any, "",

@@ -17,8 +17,8 @@ namespace havn::manifest {
 enum class Type { text, integer, number, duration, size, backoff, texts, integers, env, choice };
 
 // The struct a table of the manifest fills. Valid until the container it points into changes.
-using Target = std::variant<Manifest*, Gateway*, Limits*, Broker*, Service*, Worker*, HealthCheck*, Scale*,
-                            Route*, Fallback*, Queue*>;
+using Target = std::variant<Manifest*, Gateway*, Limits*, Broker*, Metrics*, Service*, Worker*, HealthCheck*,
+                            Scale*, Route*, Fallback*, Queue*>;
 
 // Where the value of one key lives inside a target.
 using Slot =
@@ -29,13 +29,14 @@ using Slot =
 
 // What applying a changed value does to what runs.
 enum class Effect {
-    none,            // recorded only
-    restart,         // of the program's instances, one after the other
-    instances,       // the difference is started or stopped
-    requests,        // new requests follow it
-    edge_listeners,  // the gateway's listening sockets are opened and closed
-    broker_address,  // $AMQP_URL changes, so everything that has it restarts
-    messages,        // messages published from then on
+    none,               // recorded only
+    restart,            // of the program's instances, one after the other
+    instances,          // the difference is started or stopped
+    requests,           // new requests follow it
+    edge_listeners,     // the gateway's listening sockets are opened and closed
+    metrics_listeners,  // those of /metrics
+    broker_address,     // $AMQP_URL changes, so everything that has it restarts
+    messages,           // messages published from then on
 };
 
 struct Section {

@@ -143,6 +143,8 @@ max_connections = 99
 max_connections_per_address = 9
 [broker]
 url = "amqp://shop:secret@10.0.0.5/"
+[metrics]
+listen = ["127.0.0.1:9464"]
 [service.a]
 command = "./a $PORT"
 instances = 0
@@ -191,6 +193,7 @@ ttl = "1d"
     EXPECT_EQ(manifest.gateway.limits,
               (Limits{8u << 10, 50, milliseconds(5'000), milliseconds(60'000), 99, 9}));
     EXPECT_EQ(manifest.broker.url, "amqp://shop:secret@10.0.0.5/");
+    EXPECT_EQ(manifest.metrics.listen, (std::vector<std::string>{"127.0.0.1:9464"}));
 
     const auto& a = manifest.services.at(0);
     EXPECT_EQ(a.instances, 0u);

@@ -49,6 +49,11 @@ struct Broker {
     bool operator==(const Broker&) const = default;
 };
 
+struct Metrics {
+    std::vector<std::string> listen;  // empty = off
+    bool operator==(const Metrics&) const = default;
+};
+
 struct HealthCheck {
     std::string path = "/";
     milliseconds interval{1'000};
@@ -148,6 +153,7 @@ struct Manifest {
     std::vector<std::string> residency;
     Gateway gateway;
     Broker broker;
+    Metrics metrics;
     std::vector<Service> services;
     std::vector<Worker> workers;
     std::vector<Route> routes;

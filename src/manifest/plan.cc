@@ -145,6 +145,9 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
         case Effect::edge_listeners:
             change.effects.push_back("opens and closes listening sockets; connections that are open stay");
             break;
+        case Effect::metrics_listeners:
+            change.effects.push_back("opens and closes listening sockets of /metrics");
+            break;
         case Effect::broker_address:
             change.effects.push_back("restarts every service and worker: their $AMQP_URL changes");
             break;
@@ -154,12 +157,15 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
     }
 }
 
+// Empty: it adds nothing.
 std::string effect_of_adding(Target target) {
     if (const auto* program = program_of(target)) return "starts " + counted(program->instances, "instance");
     if (std::holds_alternative<Route*>(target)) return "applies to new requests";
     if (std::holds_alternative<Queue*>(target)) return "declares a durable queue";
     if (const auto* gateway = std::get_if<Gateway*>(&target))
         return "listens on " + toml_text((*gateway)->listen);
+    if (const auto* metrics = std::get_if<Metrics*>(&target))
+        return (*metrics)->listen.empty() ? "" : "answers GET /metrics on " + toml_text((*metrics)->listen);
     const auto& broker = *std::get<Broker*>(target);
     if (!broker.url.empty()) return "uses the broker at `url`";
     const std::string listens = "listens on " + toml_text(broker.listen);
@@ -234,6 +240,7 @@ class Differ {
         if (is_first_) {
             list_set_keys(change, section.pattern, to, "");
             change.effects = {effect_of_adding(to)};
+            if (change.effects.front().empty()) return;
         } else {
             Comparison comparison(change);
             comparison.compare(section.pattern, from, to, "");

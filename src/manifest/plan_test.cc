@@ -183,6 +183,21 @@ TEST(Plan, of_another_broker_restarts_whatever_has_its_address) {
               "0 to add, 1 to change, 0 to remove\n");
 }
 
+TEST(Plan, of_an_address_for_metrics_opens_it) {
+    EXPECT_EQ(plan_of("[queue.mails]", "[metrics]\nlisten = [\"127.0.0.1:9464\"]\n[queue.mails]"),
+              "~ metrics\n"
+              "    listen: [] → [\"127.0.0.1:9464\"]\n"
+              "    → opens and closes listening sockets of /metrics\n"
+              "0 to add, 1 to change, 0 to remove\n");
+    const std::string first = render(diff(
+        std::nullopt, changed("[queue.mails]", "[metrics]\nlisten = [\"127.0.0.1:9464\"]\n[queue.mails]")));
+    EXPECT_NE(first.find("+ metrics\n"
+                         "    listen = [\"127.0.0.1:9464\"]\n"
+                         "    → answers GET /metrics on [\"127.0.0.1:9464\"]\n"),
+              first.npos)
+        << first;
+}
+
 TEST(Plan, lists_what_goes_after_what_comes) {
     const auto plan =
         diff(read(base), read("app = \"shop\"\n[service.web]\ncommand = \"web\"\ninstances = 2\n"

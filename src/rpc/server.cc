@@ -102,6 +102,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     io::Acceptor acceptor;
     io::Gate connections;
     std::set<uid_t> callers = io::permitted_callers();
+    bool serves_everybody = false;
     std::set<std::shared_ptr<Connection>> open;
     std::vector<Route> routes;
 };
@@ -125,6 +126,11 @@ Result<> Server::listen(const std::string& path, unsigned mode) {
 Result<> Server::listen_as_part(const std::string& path) {
     std::optional<io::Fd> given = io::inherited_rpc_socket();
     return given ? listen_on(*std::move(given)) : listen(path);
+}
+
+Result<> Server::serve_everybody(io::Fd listening) {
+    state_->serves_everybody = true;
+    return listen_on(std::move(listening));
 }
 
 void Server::permit(std::set<uid_t> callers) {
@@ -287,7 +293,8 @@ static std::optional<Error> objection(int socket, const std::set<uid_t>& callers
 
 Task<void> Server::State::serve(std::shared_ptr<State> self, std::shared_ptr<Connection> connection,
                                 io::Gate::Holder) {
-    std::optional<Error> objected = objection(connection->socket.native_handle(), self->callers);
+    std::optional<Error> objected;
+    if (!self->serves_everybody) objected = objection(connection->socket.native_handle(), self->callers);
     if (objected) co_await refuse(connection, *std::move(objected));
     for (bool keep_alive = !objected; keep_alive;) {
         Connection::arm(connection, self->limits.request_timeout);
@@ -305,7 +312,9 @@ Task<void> Server::State::serve(std::shared_ptr<State> self, std::shared_ptr<Con
             break;
         }
         Response response = co_await self->answer(std::move(*request));
+        if (!response.stream) Connection::arm(connection, self->limits.answer_timeout);
         Result<> sent = co_await send(connection, std::move(response), keep_alive);
+        connection->deadline.cancel();
         if (!sent) break;
     }
     connection->close();

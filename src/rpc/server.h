@@ -1,4 +1,5 @@
-// HTTP/1.1 on a Unix socket, for the CLI, the other parts and `curl --unix-socket`.
+// HTTP/1.1 on a Unix socket, for the CLI, the other parts and `curl --unix-socket`; and on a TCP socket, for
+// what everybody may know.
 //
 //     Server server(loop.executor());
 //     server.route("GET", "/v1/queues/{name}", [this](Request request) { return queue(std::move(request));
@@ -33,6 +34,7 @@ class Server {
         std::size_t connections_max = 256;       // beyond: closed at once
         Duration request_timeout =
             seconds(30);  // for a whole request to arrive; then the connection is closed
+        Duration answer_timeout = seconds(300);  // for an answer that is no stream to be taken; likewise
     };
 
     explicit Server(io::Executor executor);
@@ -49,6 +51,9 @@ class Server {
 
     // A part of the platform: answers on the socket the supervisor made, or, where it runs alone, on `path`.
     Result<> listen_as_part(const std::string& path);
+
+    // Answers whoever reaches a socket that listens already, such as one on a TCP address.
+    Result<> serve_everybody(io::Fd listening);
 
     // In place of io::permitted_callers().
     void permit(std::set<uid_t> callers);

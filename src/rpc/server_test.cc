@@ -1,6 +1,7 @@
 #include "rpc/server.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,6 +11,7 @@
 
 #include "io/fd.h"
 #include "io/loop.h"
+#include "io/net.h"
 #include "rpc/client.h"
 
 namespace havn::rpc {
@@ -33,6 +35,7 @@ class RpcTest : public testing::Test {
         co_return json({{"hello", request.parameters["name"]}, {"loud", request.query_or("loud", "no")}});
     }
     Task<Response> size(Request request) { co_return json({{"size", request.body.size()}}); }
+    Task<Response> large(Request) { co_return text(std::string(8u << 20, 'x'), "text/plain"); }
     Task<Response> refuse(Request) { co_return error({Error::Kind::conflict, "found 1", "type 2"}); }
     Task<Response> count(Request request) {
         const int lines = std::stoi(request.query_or("lines", "3"));
@@ -83,12 +86,16 @@ class RpcTest : public testing::Test {
         loop_.context().restart();
         return answer;
     }
-    std::string talk(const std::string& bytes) {
+    io::Fd connected() {
         io::Fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path_.copy(address.sun_path, sizeof address.sun_path - 1);
         EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+        return socket;
+    }
+    std::string talk(const std::string& bytes) {
+        const io::Fd socket = connected();
         for (std::size_t sent = 0; sent < bytes.size();) {
             const ssize_t size = ::send(socket.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
             if (size <= 0) break;
@@ -256,6 +263,46 @@ TEST_F(RpcTest, who_may_not_ask_is_told_who_may) {
     EXPECT_EQ(refused.error().kind, Error::Kind::denied);
     EXPECT_EQ(refused.error().message,
               "uid " + std::to_string(::geteuid()) + " may not ask; root and uid 4711 may");
+}
+
+TEST_F(RpcTest, everybody_may_ask_on_a_socket_that_serves_everybody) {
+    const Result<std::uint16_t> port = io::find_free_port(20'000);
+    ASSERT_TRUE(port);
+    const std::string address = "127.0.0.1:" + std::to_string(*port);
+    Server open(loop_.executor());
+    open.route("GET", "/v1/hello/{name}", [this](Request request) { return hello(std::move(request)); });
+    open.permit({});
+    Result<io::Fd> socket = io::listen_on(address, {});
+    ASSERT_TRUE(socket) << socket.error().text();
+    ASSERT_TRUE(open.serve_everybody(std::move(*socket)));
+    Client client(address);
+    const Result<Json> answer = run(client.request("GET", "/v1/hello/x", nullptr, seconds(5)));
+    EXPECT_TRUE(answer) << answer.error().text();
+}
+
+// Waits until the server has closed the connection; what it sent is not read.
+static bool closes(const io::Fd& socket) {
+    pollfd waited{socket.get(), 0, 0};
+    return ::poll(&waited, 1, 10'000) == 1 && (waited.revents & POLLHUP) != 0;
+}
+
+TEST_F(RpcTest, a_client_that_does_not_take_its_answer_loses_the_connection) {
+    Server impatient(loop_.executor(), {.answer_timeout = milliseconds(50)});
+    impatient.route("GET", "/large", [this](Request request) { return large(std::move(request)); });
+    path_ += ".2";
+    ASSERT_TRUE(impatient.listen(path_));
+    bool closed = false;
+    std::thread client([&] {
+        const io::Fd socket = connected();
+        const std::string_view request = "GET /large HTTP/1.1\r\nHost: h\r\n\r\n";
+        EXPECT_EQ(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(request.size()));
+        closed = closes(socket);
+        loop_.stop();
+    });
+    loop_.run();
+    client.join();
+    EXPECT_TRUE(closed);
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ bool check_host(const Project& project, const manifest::Manifest& manifest) {
             print_error(status.error());
             return false;
         }
-        for (const char* key : {"gateway", "amqp"}) {
+        for (const char* key : {"gateway", "amqp", "metrics"}) {
             if (!status->contains(key)) continue;
             for (const Json& address : (*status)[key]) surroundings.listening.push_back(address);
         }

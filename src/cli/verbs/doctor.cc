@@ -90,6 +90,8 @@ static void try_ports(const Project& project, HostFacts& facts) {
         const std::vector<std::string>& own = parsed.manifest->broker.listen;
         addresses.insert(addresses.end(), own.begin(), own.end());
     }
+    const std::vector<std::string>& metrics = parsed.manifest->metrics.listen;
+    addresses.insert(addresses.end(), metrics.begin(), metrics.end());
     for (const std::string& address : addresses) {
         std::string problem;
         if (!facts.running) {

@@ -49,6 +49,8 @@ int status(const ShowOptions& options) {
                             status->value("applied_at", ""));
         text += fmt::format("gateway    {}\namqp       {}\n", joined(*status, "gateway"),
                             joined(*status, "amqp"));
+        if (const std::string metrics = joined(*status, "metrics"); metrics != "-")
+            text += fmt::format("metrics    {}\n", metrics);
     }
     text += fmt::format("processes  {}{}\n", status->value("processes", 0),
                         unwell == 0 ? ", all well" : fmt::format(", {} not well: see `havn ps`", unwell));

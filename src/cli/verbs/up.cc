@@ -216,6 +216,8 @@ void Up::summarise(const EventPrinter& printer) {
     } else {
         print(fmt::format("{} in {}:{}\n", paint(Colour::green, "ready"), took, urls));
     }
+    for (const Json& address : printer.done().value("metrics", Json::array()))
+        print(fmt::format("metrics on {}/metrics\n", url_of(address.get<std::string>())));
     if (!replaced_.empty()) print("note: " + replaced_ + "\n");
     if (!options_.detached)
         print(keeper_ > 0 ? "Ctrl-C stops it\n" : "Ctrl-C leaves the logs; it goes on running\n");

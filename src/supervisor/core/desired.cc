@@ -134,14 +134,14 @@ static void read_listener(JsonReader& reader, Listener& listener) {
     reader.required_text("address", listener.address);
     reader.required_text("part", listener.part);
     reader.refuse_others();
-    if (listener.part != "gateway" && listener.part != "broker")
-        reader.refuse("part", fmt::format("expected gateway or broker, found '{}'", listener.part));
+    if (listener.part != "gateway" && listener.part != "broker" && listener.part != "control")
+        reader.refuse("part", fmt::format("expected gateway, broker or control, found '{}'", listener.part));
     if (listener.name.empty()) reader.refuse("name", "must not be empty");
     if (listener.address.empty()) reader.refuse("address", "must not be empty");
     // Root opens it, and replaces what has its name: there is this one.
     if (listener.address.starts_with("unix:") && listener.address != "unix:run/amqp.sock") {
-        reader.refuse("address", fmt::format("expected HOST:PORT or unix:run/amqp.sock, found '{}'",
-                                             listener.address));
+        reader.refuse("address",
+                      fmt::format("expected HOST:PORT or unix:run/amqp.sock, found '{}'", listener.address));
     }
 }
 

@@ -49,9 +49,9 @@ struct Program {
 };
 
 struct Listener {
-    std::string name;     // "edge", "service:NAME", "amqp"
+    std::string name;     // "edge", "service:NAME", "amqp", "metrics"
     std::string address;  // "0.0.0.0:8080", "unix:run/amqp.sock" (relative to the data folder)
-    std::string part;     // "gateway" or "broker"
+    std::string part;     // "gateway", "broker" or "control"
     bool operator==(const Listener&) const = default;
 };
 

@@ -72,6 +72,14 @@ TEST(Desired, an_error_names_the_key_what_was_expected_and_what_was_found) {
     EXPECT_EQ(error_of(Json::array()), "the desired state: expected an object, found []");
 }
 
+TEST(Desired, a_listener_belongs_to_a_part_that_takes_one) {
+    Json json = to_json(example());
+    json["listeners"][0]["part"] = "control";
+    EXPECT_EQ(error_of(json), "");
+    json["listeners"][0]["part"] = "keeper";
+    EXPECT_EQ(error_of(json), "listeners[0].part: expected gateway, broker or control, found 'keeper'");
+}
+
 TEST(Desired, a_name_cannot_leave_the_log_folder_or_pose_as_a_part) {
     Json json = to_json(example());
     json["programs"][0]["name"] = "../web";

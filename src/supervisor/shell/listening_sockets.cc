@@ -54,7 +54,7 @@ Result<std::vector<ListeningSockets::Socket>> ListeningSockets::plan(const Desir
             planned.push_back({stored_as, listener.name, listener.address, listener.part});
         }
     }
-    for (const char* part : {"gateway", "broker"}) {
+    for (const char* part : {"gateway", "broker", "control"}) {
         const auto count = static_cast<std::size_t>(std::ranges::count(planned, part, &Socket::part));
         if (count > io::Link::descriptors_max) {
             return fail(Error::Kind::invalid,

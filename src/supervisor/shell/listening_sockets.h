@@ -1,5 +1,5 @@
-// The sockets the platform listens on. Opened here, kept for good, handed to the gateway and the broker at
-// each of their starts: a connection made while a part restarts waits in the kernel's backlog.
+// The sockets the platform listens on. Opened here, kept for good, handed to the gateway, the broker and
+// control at each of their starts: a connection made while a part restarts waits in the kernel's backlog.
 //
 // A TCP address of the gateway has one SO_REUSEPORT socket per gateway thread, as long as all sockets of a
 // part fit one link message; with more addresses than that, those for services get fewer.

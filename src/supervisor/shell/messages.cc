@@ -24,7 +24,7 @@ void SupervisorProcess::connect_part(UnitId id, int pid, io::Fd ours) {
     loop_.post([this, id, pid, link] { loop_.spawn(receive(this, id, pid, link)); });
     const std::string& name = fleet_.find(id)->name;
     if (name == "gateway" && is_new) send_endpoints();  // first: whom it accepts, it must be able to serve
-    if (is_new && name != "control") send_listeners(name);
+    if (is_new) send_listeners(name);
     if (name == "control") last_table_.clear();  // sent with the next change
     changed();
 }
@@ -104,8 +104,7 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     accepted_ = *desired;
     fleet_.apply(*desired, now());
     if (*listening) {
-        send_listeners("gateway");
-        send_listeners("broker");
+        for (const char* part : {"gateway", "broker", "control"}) send_listeners(part);
     }
     return {};
 }
