@@ -287,6 +287,25 @@ def test_an_early_response_reaches_a_client_that_still_uploads(havn):
             assert response.header("Connection") == "close"
 
 
+def test_each_instance_has_numbers_of_its_own(havn):
+    def hang_up(client, stream):
+        read_head(stream)
+    routes, rules = [{"path": "/", "service": "web"}], {"web": {"max_fails": 1, "fail_timeout_ms": 600_000}}
+    with Upstream() as good, Upstream(hang_up) as bad, Gateway(
+            config(routes, rules, threads=1), {"web": [bad.address, good.address]}) as gateway:
+        for _ in range(4):
+            assert gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").status == 200
+
+        def numbers(instance):
+            found = gateway.metrics()
+            return [found.get(f'havn_gateway_instance_{name}{{service="web",instance="{instance}"}}')
+                    for name in ("requests_total", "failures_total", "in_flight", "set_aside")]
+        wait_for(lambda: numbers(1) == [1, 1, 0, 1], what="one request to the bad one, which is set aside for it")
+        wait_for(lambda: numbers(2) == [4, 0, 0, 0], what="all requests to be answered by the good one")
+        gateway.set_endpoints({"web": [None, good.address]})
+        assert numbers(1) == [None] * 4 and numbers(2) == [4, 0, 0, 0]
+
+
 def test_a_websocket_becomes_a_tunnel_with_half_close(havn):
     def serve(client, stream):
         start, headers = read_head(stream)

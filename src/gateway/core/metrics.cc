@@ -9,6 +9,19 @@
 
 namespace havn::gateway {
 
+std::shared_ptr<InstanceMetrics> Metrics::instance(const std::string& service, std::uint32_t number) {
+    const std::lock_guard lock(mutex_);
+    std::weak_ptr<InstanceMetrics>& known = instances_[{service, number}];
+    std::shared_ptr<InstanceMetrics> shared = known.lock();
+    if (!shared) known = shared = std::make_shared<InstanceMetrics>();
+    return shared;
+}
+
+void Metrics::forget_gone_instances() {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(instances_, [](const auto& entry) { return entry.second.expired(); });
+}
+
 void RouteMetrics::note(unsigned status, Duration duration) {
     responses[status == 499 || status < 100 ? 0 : std::min(status / 100, 5u)].add();
     duration_us.add(static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(duration).count()));
@@ -85,6 +98,41 @@ void show_services(prometheus::Writer& out, const Merged<ServiceMetrics>& servic
     }
 }
 
+struct InstanceNow {
+    std::uint64_t requests = 0, failures = 0, in_flight = 0, aside = 0;
+
+    void add(const InstanceMetrics& part) {
+        requests += part.requests.value();
+        failures += part.failures.value();
+        in_flight += part.in_flight.value();
+        aside += part.aside.value();
+    }
+};
+using Instances = std::map<std::pair<std::string, std::uint32_t>, InstanceNow>;
+
+void show_instances(prometheus::Writer& out, const Instances& instances) {
+    struct Row {
+        std::string_view name, type, help;
+        std::uint64_t InstanceNow::* value;
+    };
+    static constexpr std::array<Row, 4> rows{{
+        {"requests_total", "counter", "Requests sent to the instance, retries included.",
+         &InstanceNow::requests},
+        {"failures_total", "counter",
+         "Of them, those that failed by its fault: not reached, late, cut short or malformed.",
+         &InstanceNow::failures},
+        {"in_flight", "gauge", "Requests the instance is serving.", &InstanceNow::in_flight},
+        {"set_aside", "gauge",
+         "Threads of the gateway that set it aside after failures, but for one trial at a time; 0 is none.",
+         &InstanceNow::aside},
+    }};
+    for (const Row& row : rows) {
+        out.family(fmt::format("havn_gateway_instance_{}", row.name), row.type, row.help);
+        for (const auto& [key, now] : instances)
+            out.sample({{"service", key.first}, {"instance", std::to_string(key.second)}}, now.*row.value);
+    }
+}
+
 void show_queues(prometheus::Writer& out, const Merged<QueueMetrics>& queues) {
     out.family("havn_gateway_jobs_total", "counter", "Requests of queue routes, by outcome.");
     for (const auto& [name, parts] : queues) {
@@ -139,14 +187,19 @@ std::string Metrics::prometheus(std::span<const Metrics* const> threads, const P
     Merged<RouteMetrics> routes;
     Merged<ServiceMetrics> services;
     Merged<QueueMetrics> queues;
+    Instances instances;
     for (const Metrics* metrics : threads) {
         const std::lock_guard lock(metrics->mutex_);
         for (const auto& [name, value] : metrics->routes_) routes[name].push_back(value.get());
         for (const auto& [name, value] : metrics->services_) services[name].push_back(value.get());
         for (const auto& [name, value] : metrics->queues_) queues[name].push_back(value.get());
+        for (const auto& [key, part] : metrics->instances_) {
+            if (const auto shared = part.lock()) instances[key].add(*shared);
+        }
     }
     show_routes(out, routes);
     show_services(out, services);
+    show_instances(out, instances);
     show_queues(out, queues);
     return out.take();
 }

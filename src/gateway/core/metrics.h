@@ -2,7 +2,7 @@
 //
 // One Metrics per thread. Its owner alone adds, without locking; anybody may read. Names (routes, services,
 // queues) are looked up once per configuration and live as long as the Metrics, so that counters never go
-// back.
+// back. Those of an instance live as long as somebody holds them: there are as many series as instances.
 #pragma once
 
 #include <array>
@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/time.h"
 
@@ -44,6 +45,12 @@ struct ServiceMetrics {
     Counter requests, connects, connect_failures, timeouts, broken_responses, retries;
 };
 
+// Of one instance of a service: an endpoint, and the one that replaces it while both are there.
+struct InstanceMetrics {
+    Counter requests, failures;
+    Counter in_flight, aside;  // now
+};
+
 struct QueueMetrics {
     Counter accepted, refused;
 };
@@ -53,6 +60,10 @@ class Metrics {
     RouteMetrics& route(const std::string& name) { return get(routes_, name); }
     ServiceMetrics& service(const std::string& name) { return get(services_, name); }
     QueueMetrics& queue(const std::string& name) { return get(queues_, name); }
+
+    // Shared by all who ask while somebody holds it, and gone with the last of them.
+    std::shared_ptr<InstanceMetrics> instance(const std::string& service, std::uint32_t number);
+    void forget_gone_instances();
 
     Counter connections_accepted, connections_open, requests_in_flight, bad_requests;
     Counter connections_refused, connections_shed, memory_refusals;
@@ -83,6 +94,7 @@ class Metrics {
     Table<RouteMetrics> routes_;
     Table<ServiceMetrics> services_;
     Table<QueueMetrics> queues_;
+    std::map<std::pair<std::string, std::uint32_t>, std::weak_ptr<InstanceMetrics>> instances_;
 };
 
 }  // namespace havn::gateway

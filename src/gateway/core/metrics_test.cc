@@ -42,5 +42,40 @@ TEST(Metrics, are_summed_over_threads) {
     }
 }
 
+TEST(Metrics, of_an_instance_are_there_as_long_as_it_is) {
+    Metrics a, b;
+    const Metrics* const both[] = {&a, &b};
+    const auto shown = [&both] { return Metrics::prometheus(both, {}); };
+    std::shared_ptr<InstanceMetrics> one = a.instance("web", 1), other = b.instance("web", 1);
+    std::shared_ptr<InstanceMetrics> successor = a.instance("web", 1);
+    EXPECT_EQ(successor, one);
+    const std::shared_ptr<InstanceMetrics> second = a.instance("web", 2);
+    one->requests.add(3);
+    one->in_flight.add();
+    other->requests.add(4);
+    other->failures.add(2);
+    other->aside.add();
+    const std::string text = shown();
+    EXPECT_EQ(prometheus::mistake_in(text), "");
+    for (const std::string line : {
+             "havn_gateway_instance_requests_total{service=\"web\",instance=\"1\"} 7\n",
+             "havn_gateway_instance_requests_total{service=\"web\",instance=\"2\"} 0\n",
+             "havn_gateway_instance_failures_total{service=\"web\",instance=\"1\"} 2\n",
+             "havn_gateway_instance_in_flight{service=\"web\",instance=\"1\"} 1\n",
+             "havn_gateway_instance_set_aside{service=\"web\",instance=\"1\"} 1\n",
+             "havn_gateway_instance_set_aside{service=\"web\",instance=\"2\"} 0\n",
+         }) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << text;
+    }
+    one.reset();
+    EXPECT_NE(shown().find("instance_in_flight{service=\"web\",instance=\"1\"} 1\n"), std::string::npos);
+    successor.reset();
+    other.reset();
+    EXPECT_EQ(shown().find("instance=\"1\""), std::string::npos);
+    EXPECT_NE(shown().find("instance=\"2\""), std::string::npos);
+    a.forget_gone_instances();
+    EXPECT_EQ(a.instance("web", 1)->requests.value(), 0u) << "a new one counts from the beginning";
+}
+
 }  // namespace
 }  // namespace havn::gateway

@@ -171,7 +171,7 @@ bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
         return true;
     }
     endpoint_ = &endpoint;
-    ++endpoint.in_flight;
+    endpoint.request_begins();
     service.metrics->requests.add();
     upstream_ = worker_.services().acquire(endpoint, *this, fresh);
     // What cannot be repeated does not go where the far end may have hung up just now.
@@ -182,7 +182,7 @@ bool Exchange::try_endpoint(Endpoint& endpoint, bool fresh) {
     }
     if (!upstream_) {
         service.metrics->connect_failures.add();
-        note_failure(endpoint, service.health(), worker_.now());
+        endpoint.attempt_failed(worker_.now());
         give_up_attempt(false);
         last_failure_ = Failure::connect;
         return false;
@@ -255,7 +255,7 @@ void Exchange::attempt_failed(Failure failure) {
                                    .body_replayable = request_body_.done() && !body_read_on_,
                                    .client_served = client_served_});
     if (verdict.blames) {
-        note_failure(endpoint, service.health(), worker_.now());
+        endpoint.attempt_failed(worker_.now());
         if (failure == Failure::connect) service.metrics->connect_failures.add();
         if (failure == Failure::timeout) service.metrics->timeouts.add();
         if (failure == Failure::closed || failure == Failure::malformed || failure == Failure::interim)
@@ -264,7 +264,7 @@ void Exchange::attempt_failed(Failure failure) {
     const bool again = verdict.next != Next::give_up && worker_.now() < total_deadline_;
     if (again && verdict.next == Next::same_endpoint && !endpoint.removed) {
         worker_.services().release(std::move(upstream_), false);
-        --std::exchange(endpoint_, nullptr)->in_flight;  // try_endpoint counts it anew
+        std::exchange(endpoint_, nullptr)->request_ends();  // try_endpoint counts it anew
         if (try_endpoint(endpoint, true)) return;
     } else {
         give_up_attempt(false);

@@ -53,7 +53,7 @@ void Exchange::conclude(Step step) {
             return attempt_failed(Failure::interim);
         case Step::broken:
             entry_->service->metrics->broken_responses.add();
-            note_failure(*endpoint_, entry_->service->health(), worker_.now());
+            endpoint_->attempt_failed(worker_.now());
             cause_ = "cut";
             return cut();
     }
@@ -311,7 +311,7 @@ Exchange::Step Exchange::forward_head(const http1::ResponseHead& head, http1::Re
         return Step::malformed;
     }
     response_begun_ = true;
-    note_success(*endpoint_);
+    endpoint_->answered();
     return Step::moved;
 }
 
@@ -338,7 +338,7 @@ Exchange::Step Exchange::begin_tunnel(const http1::ResponseHead& head, const htt
     request_body_ = response_body_ = Body({Kind::until_close, 0}, Body::Coding::identity);
     guard();
     probe_when_silent(upstream_->socket.fd());
-    note_success(*endpoint_);
+    endpoint_->answered();
     return forward_body();
 }
 

@@ -31,7 +31,56 @@ int UpstreamConnection::finish_connect() {
 }
 
 Endpoint::Endpoint() = default;
-Endpoint::~Endpoint() = default;
+Endpoint::~Endpoint() {
+    leave_metrics();
+}
+
+void Endpoint::leave_metrics() {
+    if (!metrics_) return;
+    metrics_->in_flight.subtract(in_flight);
+    if (std::exchange(aside_shown_, false)) metrics_->aside.subtract();
+}
+
+void Endpoint::become(std::uint32_t number, std::shared_ptr<InstanceMetrics> counted) {
+    leave_metrics();
+    instance = number;
+    metrics_ = std::move(counted);
+    metrics_->in_flight.add(in_flight);
+    show_aside();
+}
+
+void Endpoint::request_begins() {
+    ++in_flight;
+    metrics_->in_flight.add();
+    metrics_->requests.add();
+}
+
+void Endpoint::request_ends() {
+    HAVN_ASSERT(in_flight > 0, "every request is counted once");
+    --in_flight;
+    metrics_->in_flight.subtract();
+}
+
+void Endpoint::attempt_failed(Time now) {
+    metrics_->failures.add();
+    note_failure(*this, service->health(), now);
+    show_aside();
+}
+
+void Endpoint::answered() {
+    note_success(*this);
+    show_aside();
+}
+
+void Endpoint::show_aside() {
+    if (aside == aside_shown_) return;
+    aside_shown_ = aside;
+    if (aside) {
+        metrics_->aside.add();
+    } else {
+        metrics_->aside.subtract();
+    }
+}
 
 Service& Services::get(const std::string& name) {
     std::unique_ptr<Service>& service = services_[name];
@@ -88,7 +137,8 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
         service->peers.clear();
         for (const auto& [address, instance] : entries) {
             auto known = std::ranges::find(service->endpoints, address, &Endpoint::address);
-            if (known == service->endpoints.end()) {
+            const bool is_new = known == service->endpoints.end();
+            if (is_new) {
                 std::unique_ptr<Endpoint> made = make_endpoint(*service, address);
                 if (!made) continue;
                 made->id = ++endpoints_made_;
@@ -99,12 +149,15 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
                 (*known)->aside = false;
                 (*known)->fails = 0;
             }
-            (*known)->instance = instance;
+            if ((*known)->instance != instance || is_new)
+                (*known)->become(instance, metrics_.instance(name, instance));
+            (*known)->show_aside();
             service->peers.push_back(known->get());
         }
         apply_weights(*service);
         for (Endpoint* endpoint : gone) remove_endpoint(*endpoint, version);
     }
+    metrics_.forget_gone_instances();
 }
 
 void Services::remove_endpoint(Endpoint& endpoint, std::uint64_t version) {
@@ -185,8 +238,7 @@ void Services::close(std::unique_ptr<UpstreamConnection> connection) {
 }
 
 void Services::request_done(Endpoint& endpoint) {
-    HAVN_ASSERT(endpoint.in_flight > 0, "every request is counted once");
-    --endpoint.in_flight;
+    endpoint.request_ends();
     destroy_if_unused(endpoint);
 }
 

@@ -26,6 +26,14 @@ struct Endpoint : Peer {
     Endpoint();
     ~Endpoint();
 
+    // It is that instance from now on, and counts there.
+    void become(std::uint32_t number, std::shared_ptr<InstanceMetrics> counted);
+    void request_begins();
+    void request_ends();
+    void attempt_failed(Time now);  // by its fault
+    void answered();
+    void show_aside();  // whenever `aside` may have changed
+
     Service* service = nullptr;
     std::string address;
     std::uint32_t instance = 1;  // whose weight it has
@@ -34,6 +42,12 @@ struct Endpoint : Peer {
     bool removed = false;
     std::uint64_t removed_by = 0;                           // the version of the table that dropped it
     std::vector<std::unique_ptr<UpstreamConnection>> idle;  // the last one used is used first
+
+  private:
+    void leave_metrics();
+
+    std::shared_ptr<InstanceMetrics> metrics_;
+    bool aside_shown_ = false;
 };
 
 struct Service {
