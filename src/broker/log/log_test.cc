@@ -319,6 +319,23 @@ TEST_F(LogTest, a_full_disk_holds_back_and_goes_on_when_there_is_space) {
     EXPECT_EQ(recovered.deliveries.size(), ids.size());
 }
 
+TEST_F(LogTest, a_broker_starts_on_a_full_disk_whose_last_segment_has_no_room_for_a_seal) {
+    for (const std::size_t room : {0, 8, 16, 24}) {
+        log->prepare_files();  // the reserve
+        const DeliveryId id = publish("before " + std::to_string(room));
+        sync();
+        std::string& last = bytes_of(id.segment);
+        last.resize(last.find_last_not_of('\0') / 8 * 8 + 8 + room);
+        disk.full = true;
+        reopen();
+        const std::vector<std::string> bodies = recovered.bodies();
+        disk.full = false;
+        reopen();
+        EXPECT_EQ(recovered.bodies(), bodies) << room;
+    }
+    EXPECT_EQ(recovered.deliveries.size(), 4u);
+}
+
 TEST_F(LogTest, a_broker_starts_on_a_full_disk_and_is_drained) {
     log->prepare_files();  // the reserve
     std::vector<DeliveryId> ids;

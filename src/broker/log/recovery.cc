@@ -450,8 +450,10 @@ Result<> Recovery::cut_tail() {
         // In this order a full disk needs no new block: the seal takes the place of what is cut.
         ByteBuffer seal;
         add_bare(seal, {last.name.salt, last.end}, RecordType::seal);
-        if (Result<> written = (*file)->write(last.end, seal.view()); !written) return written;
-        last.end += bare_bytes;
+        const Result<> sealed = (*file)->write(last.end, seal.view());
+        // A file that ends here may have no room for a seal on a full disk: then what is cut is only gone.
+        if (!sealed && sealed.error().kind != Error::Kind::unavailable) return sealed;
+        if (sealed) last.end += bare_bytes;
         if (Result<> cut = (*file)->truncate(last.end); !cut) return cut;
     }
     return (*file)->sync();
