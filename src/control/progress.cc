@@ -32,11 +32,13 @@ static std::pair<std::string, std::uint32_t> key_of(const Json& row) {
 }
 
 // How the supervisor tells of a life that was no good: how the process ended, unless it was ended because of
-// `error`. That a probe did not get through yet is no cause once the process is gone.
+// `error`. That a probe did not get through yet is no cause once the process is gone; that it was ended for
+// it is, also when the next life has begun.
 static std::string reason_of(const Json& row) {
     const std::string error = text_of(row, "error");
     std::string exit = text_of(row, "exit");
     if (!error.empty() && (exit.empty() || !error.starts_with("not ready yet"))) return error;
+    if (std::string reason = text_of(row, "reason"); reason.starts_with("not ready within")) return reason;
     return exit.empty() ? unknown_end : exit;
 }
 

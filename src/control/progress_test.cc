@@ -173,6 +173,20 @@ TEST(Progress, how_a_process_ended_says_more_than_that_it_did_not_answer) {
     EXPECT_EQ(text_of(progress), "web: 0 of 1 ready; web.1 failed: exit 2");
 }
 
+TEST(Progress, that_a_process_was_ended_because_it_was_late_says_more_than_how_it_ended) {
+    Progress progress(desired({program("web")}), {}, Json::array(), start);
+    progress.on(table({row("web", 1, "starting", 20)}), start);
+    Json next =
+        with_error(row("web", 1, "starting", 21, 1, "signal 15 (Terminated)"),
+                   "not ready yet: nothing listens; the life before ended with signal 15 (Terminated)");
+    next["reason"] = "not ready within 30 s (not ready yet: nothing listens)";
+    progress.on(table({next}), start + seconds(30));
+    progress.on(table({next}), start + seconds(32));
+    EXPECT_TRUE(progress.settled());
+    EXPECT_EQ(text_of(progress),
+              "web: 0 of 1 ready; web.1 failed: not ready within 30 s (not ready yet: nothing listens)");
+}
+
 TEST(Progress, after_a_failure_the_others_are_waited_for_until_they_settle) {
     Progress progress(desired({program("web"), program("cart"), program("front", 1, {"web"})}), {},
                       Json::array(), start);

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
 import pika
 import pytest
 
-from harness import PYTHON, wait_for
+from harness import PYTHON, free_port, wait_for
 
 SERVER = """
 import os
@@ -175,6 +176,23 @@ def test_restart_of_what_is_broken_says_why(mixed):
     done = mixed.run("restart", "bad", timeout=30)
     assert done.returncode == 1
     assert "bad: 0 of 1 ready; bad.1 failed: exit 1" in done.stderr
+
+
+def test_a_service_that_listens_elsewhere_is_told_where_it_must(platform):
+    other = free_port()
+    platform.manifest(f"""
+        [service.web]
+        command = "{PYTHON} -m http.server --bind 127.0.0.1 {other}"
+        start_timeout = "5s"
+    """)
+    done = platform.run("up", "-d")
+    assert done.returncode == 1
+    told = r"nothing listens on 127\.0\.0\.1:\d+: it must listen on 127\.0\.0\.1:\$PORT"
+    cause = re.compile(rf"{told}, and listens on 127\.0\.0\.1:{other} instead")
+    assert re.search(told, done.stdout + done.stderr), done.stdout + done.stderr
+    wait_for(lambda: cause.search(platform.process("web").get("error", "")), 30, "the cause in the table of processes")
+    log = platform.data / "logs/supervisor.log"
+    wait_for(lambda: cause.search(log.read_text()), 30, "the cause in the log")
 
 
 def test_a_program_whose_folder_vanished_fails_with_that_cause(platform):

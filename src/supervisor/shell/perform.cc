@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <unordered_set>
 
 #include "base/wall_time.h"
 #include "io/clock.h"
@@ -23,6 +24,8 @@ extern char** environ;
 namespace havn::supervisor {
 
 static constexpr milliseconds group_pause{5};
+static constexpr Duration search_after = seconds(1);     // of a start, for the port that it listens on
+static constexpr Duration search_distance = seconds(1);  // between two of these searches
 static constexpr std::size_t unexplained_max = 10'000;
 static const std::string log_prefix = "log|";
 static const std::string errors_prefix = "log-stderr|";
@@ -307,12 +310,35 @@ ProbeResult SupervisorProcess::check_listener(const Unit& unit, ProbeResult resu
     return {false, fmt::format("port {} was taken by another process, of uid {}", unit.port, owner->uid)};
 }
 
+// What a service has to do whose port nobody listens on. Where else it listens is looked up for those that
+// take long, one in a second: that reads all of /proc.
+std::string SupervisorProcess::why_refused(const Unit& unit) {
+    std::string text =
+        fmt::format("nothing listens on 127.0.0.1:{}: it must listen on 127.0.0.1:$PORT", unit.port);
+    const auto process = processes_.find(unit.id);
+    if (process == processes_.end()) return text;
+    const Time now = io::now();
+    if (now - unit.spawned_at >= search_after && now >= next_search_) {
+        next_search_ = now + search_distance;
+        std::unordered_set<int> known;
+        for (const auto& [id, other] : fleet_.units()) {
+            if (other.pid != 0) known.insert(other.pid);
+        }
+        process->second.listens_on =
+            listens_on(ProcessView::take(known).tree(unit.pid, unit.cookie)).value_or("");
+    }
+    if (!process->second.listens_on.empty())
+        text += fmt::format(", and listens on {} instead", process->second.listens_on);
+    return text;
+}
+
 io::Task<void> SupervisorProcess::run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                             std::optional<HealthCheck> health) {
     ProbeResult result = co_await probe(port, health);
     const Unit* probed = self->fleet_.find(unit);
     if (!probed || probed->pid != pid) co_return;  // it was about an earlier life
     if (result.healthy && !probed->ready_now) result = self->check_listener(*probed, std::move(result));
+    if (result.refused) result.found = self->why_refused(*probed);
     const std::string error = probed->error;
     self->fleet_.probed(unit, result.healthy, result.found, now());
     probed = self->fleet_.find(unit);

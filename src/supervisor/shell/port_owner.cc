@@ -9,8 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <set>
+#include <string_view>
 
 #include "io/fd.h"
 
@@ -18,47 +24,124 @@ namespace havn::supervisor {
 
 static constexpr std::uint32_t listening = 1u << 10;  // TCP_LISTEN, as a set of states
 
-std::optional<PortOwner> listener_on(std::uint16_t port) {
-    const io::Fd socket(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
-    if (!socket) return std::nullopt;
-    struct {
-        nlmsghdr head;
-        inet_diag_req_v2 body;
-    } request{};
+struct DiagRequest {
+    nlmsghdr head;
+    inet_diag_req_v2 body;
+};
+
+// A question about listening TCP sockets; the kernel answers within the call that sends, or that receives.
+static DiagRequest diag_request(int family, int flags) {
+    DiagRequest request{};
     request.head.nlmsg_len = sizeof request;
     request.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    request.head.nlmsg_flags = NLM_F_REQUEST;
-    request.body.sdiag_family = AF_INET;
+    request.head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    request.body.sdiag_family = static_cast<std::uint8_t>(family);
     request.body.sdiag_protocol = IPPROTO_TCP;
     request.body.idiag_states = listening;
+    return request;
+}
+
+static io::Fd ask_kernel(const DiagRequest& request) {
+    io::Fd socket(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
+    if (socket && ::send(socket.get(), &request, sizeof request, 0) != sizeof request) socket.reset();
+    return socket;
+}
+
+static constexpr std::size_t entry_bytes = NLMSG_HDRLEN + sizeof(inet_diag_msg);
+
+// The socket of the answer's first message; nothing at the end of a list, and on an error.
+static std::optional<inet_diag_msg> first_socket(std::string_view answer, std::size_t& size) {
+    nlmsghdr head{};
+    inet_diag_msg found{};
+    if (answer.size() < entry_bytes) return std::nullopt;
+    std::memcpy(&head, answer.data(), sizeof head);
+    std::memcpy(&found, answer.data() + NLMSG_HDRLEN, sizeof found);
+    if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY || head.nlmsg_len < entry_bytes) return std::nullopt;
+    size = std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), answer.size());
+    return found;
+}
+
+std::optional<PortOwner> listener_on(std::uint16_t port) {
+    DiagRequest request = diag_request(AF_INET, 0);
     request.body.id.idiag_sport = htons(port);
     request.body.id.idiag_src[0] = htonl(INADDR_LOOPBACK);
     request.body.id.idiag_cookie[0] = request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    if (::send(socket.get(), &request, sizeof request, 0) != sizeof request) return std::nullopt;
-    // The kernel answers within the call that sends.
-    alignas(nlmsghdr) char answer[4096];
-    const ssize_t size = ::recv(socket.get(), answer, sizeof answer, 0);
-    constexpr std::size_t needed = NLMSG_HDRLEN + sizeof(inet_diag_msg);
-    if (size < static_cast<ssize_t>(needed)) return std::nullopt;
-    nlmsghdr head{};
-    inet_diag_msg found{};
-    std::memcpy(&head, answer, sizeof head);
-    std::memcpy(&found, answer + NLMSG_HDRLEN, sizeof found);
-    if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY) return std::nullopt;
-    return PortOwner{found.idiag_uid, found.idiag_inode};
+    const io::Fd socket = ask_kernel(request);
+    if (!socket) return std::nullopt;
+    std::array<char, 4096> answer;
+    const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), 0);
+    std::size_t taken = 0;
+    const auto found =
+        first_socket({answer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))}, taken);
+    if (!found) return std::nullopt;
+    return PortOwner{found->idiag_uid, found->idiag_inode};
 }
 
-bool has_socket(const std::vector<int>& pids, std::uint32_t inode) {
-    const std::string wanted = fmt::format("socket:[{}]", inode);
+static constexpr std::size_t descriptors_looked_at = 20'000;  // about 50 ms
+
+// Shows the sockets that the processes have open until `visit` has seen enough.
+static void each_socket(const std::vector<int>& pids, std::size_t entries_max, auto visit) {
+    static constexpr std::string_view prefix = "socket:[";
     for (const int pid : pids) {
         std::error_code error;
         std::filesystem::directory_iterator entry(fmt::format("/proc/{}/fd", pid), error), end;
         for (; !error && entry != end; entry.increment(error)) {
+            if (entries_max-- == 0) return;
             std::error_code gone;
-            if (std::filesystem::read_symlink(entry->path(), gone) == wanted) return true;
+            const std::string text = std::filesystem::read_symlink(entry->path(), gone).string();
+            if (!text.starts_with(prefix)) continue;
+            std::uint32_t inode = 0;
+            std::from_chars(text.data() + prefix.size(), text.data() + text.size(), inode);
+            if (!visit(inode)) return;
         }
     }
-    return false;
+}
+
+static std::string address_of(const inet_diag_msg& socket) {
+    std::array<char, INET6_ADDRSTRLEN> host{};
+    ::inet_ntop(socket.idiag_family, socket.id.idiag_src, host.data(), host.size());
+    const bool is_v6 = socket.idiag_family == AF_INET6;
+    return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host.data(), is_v6 ? "]" : "",
+                       ntohs(socket.id.idiag_sport));
+}
+
+static std::optional<std::string> first_listener(int family, const std::set<std::uint32_t>& inodes) {
+    const io::Fd socket = ask_kernel(diag_request(family, NLM_F_DUMP));
+    if (!socket) return std::nullopt;
+    static constexpr int rounds_max = 4'096;  // of about 200 sockets each
+    std::array<char, 32'768> answer;
+    for (int round = 0; round < rounds_max; ++round) {
+        const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), 0);
+        if (size <= 0) return std::nullopt;
+        for (std::string_view rest(answer.data(), static_cast<std::size_t>(size)); !rest.empty();) {
+            std::size_t taken = 0;
+            const std::optional<inet_diag_msg> found = first_socket(rest, taken);
+            if (!found) return std::nullopt;
+            if (inodes.contains(found->idiag_inode)) return address_of(*found);
+            rest.remove_prefix(taken);
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> listens_on(const std::vector<int>& pids) {
+    std::set<std::uint32_t> inodes;
+    each_socket(pids, descriptors_looked_at, [&inodes](std::uint32_t inode) {
+        inodes.insert(inode);
+        return true;
+    });
+    if (inodes.empty()) return std::nullopt;
+    if (auto found = first_listener(AF_INET, inodes)) return found;
+    return first_listener(AF_INET6, inodes);
+}
+
+bool has_socket(const std::vector<int>& pids, std::uint32_t inode) {
+    bool found = false;
+    each_socket(pids, std::numeric_limits<std::size_t>::max(), [&](std::uint32_t other) {
+        found = other == inode;
+        return !found;
+    });
+    return found;
 }
 
 }  // namespace havn::supervisor

@@ -1,5 +1,6 @@
 #include "supervisor/shell/port_owner.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -25,6 +26,19 @@ TEST(PortOwner, is_found_where_it_listens_on_all_addresses) {
     const io::Fd socket = io::listen_on("0.0.0.0:" + std::to_string(port), {}).value();
     if (!listener_on(port)) GTEST_SKIP() << "this kernel has no sock_diag";
     EXPECT_EQ(listener_on(port)->uid, ::geteuid());
+}
+
+TEST(PortOwner, a_process_is_found_to_listen_on_another_port) {
+    const std::uint16_t port = io::find_free_port(25'000).value();
+    for (const std::string host : {"127.0.0.1", "[::1]"}) {
+        EXPECT_FALSE(listens_on({::getpid()}));
+        const Result<io::Fd> socket = io::listen_on(fmt::format("{}:{}", host, port), {});
+        if (!socket) GTEST_SKIP() << socket.error().text();
+        if (!listener_on(port) && host != "[::1]") GTEST_SKIP() << "this kernel has no sock_diag";
+        EXPECT_EQ(listens_on({::getpid()}), fmt::format("{}:{}", host, port));
+        EXPECT_FALSE(listens_on({::getppid()}) == fmt::format("{}:{}", host, port));
+        EXPECT_FALSE(listens_on({}));
+    }
 }
 
 }  // namespace

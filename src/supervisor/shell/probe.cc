@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 
 #include "io/clock.h"
 #include "io/net.h"
@@ -25,7 +26,11 @@ io::Task<ProbeResult> probe(std::uint16_t port, std::optional<HealthCheck> healt
     const Time deadline = io::now() + timeout;
     const std::string address = fmt::format("127.0.0.1:{}", port);
     Result<io::StreamSocket> connected = co_await io::connect_to(address, timeout);
-    if (!connected) co_return ProbeResult{false, connected.error().message};
+    if (!connected) {
+        const std::string& found = connected.error().message;
+        const bool refused = found == fail_errno("connect to " + address, ECONNREFUSED).error().message;
+        co_return ProbeResult{false, found, refused};
+    }
     if (!health) co_return ProbeResult{true, {}};
 
     // Shared with the timer's handler, which may still be queued when this coroutine has gone on.

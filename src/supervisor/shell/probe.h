@@ -16,6 +16,7 @@ namespace havn::supervisor {
 struct ProbeResult {
     bool healthy = false;
     std::string found;  // what was found instead: "connection refused", "HTTP 500", "no answer within 200 ms"
+    bool refused = false;  // nothing listens there
 };
 
 io::Task<ProbeResult> probe(std::uint16_t port, std::optional<HealthCheck> health);

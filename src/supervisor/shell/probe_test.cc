@@ -63,6 +63,7 @@ TEST_F(ProbeTest, a_refused_connection_is_not) {
     loop.run();
     EXPECT_FALSE(result.healthy);
     EXPECT_THAT(result.found, testing::HasSubstr("refused"));
+    EXPECT_TRUE(result.refused);
 }
 
 TEST_F(ProbeTest, an_answer_from_200_to_399_is_healthy_before_its_end) {

@@ -48,6 +48,7 @@ class SupervisorProcess {
         bool by_shell = false;           // its command is run by /bin/sh
         bool shell_stays = false;        // its main process is a shell: the program is another of its group
         Exit exit;                       // known before the group has ended
+        std::string listens_on;          // instead of its port, when somebody looked
         std::vector<ProcessFacts> tree;  // its descendants when it was told to end
     };
     struct Log {
@@ -104,6 +105,7 @@ class SupervisorProcess {
     static io::Task<void> run_probe(SupervisorProcess* self, UnitId unit, int pid, std::uint16_t port,
                                     std::optional<HealthCheck> health);
     ProbeResult check_listener(const Unit& unit, ProbeResult result);
+    std::string why_refused(const Unit& unit);
     void on_exit(UnitId unit, int pid);
     static io::Task<void> wait_for_group(SupervisorProcess* self, UnitId unit, int pid);
     void on_life_over(UnitId unit, int pid);
@@ -154,6 +156,7 @@ class SupervisorProcess {
     std::vector<Ended> ended_;
     bool look_pending_ = false;
     Time next_look_{};
+    Time next_search_{};                        // for the port that a service listens on instead of its own
     std::vector<std::pair<UnitId, int>> dead_;  // taken over with a pid, but no process was there any more
     std::map<int, int> exits_;                  // status by pid, of what ended while there was no supervisor
     std::map<int, UnitId> unexplained_;         // by pid: ended, and the keeper's word about it is due
