@@ -13,8 +13,8 @@ import socket
 import subprocess
 import time
 
-from harness import (CORES, Havn, Process, cpu_seconds, free_port, medians, memory, package_version, program, ratio, save,
-                     scratch, serves_http, table, turns, wait_for)
+from harness import (AS_US, CORES, Havn, Process, cpu_seconds, free_port, medians, memory, package_version, program,
+                     ratio, save, scratch, serves_http, table, turns, wait_for)
 
 ROUNDS, SECONDS, WARM_UP = 3, 4, 1
 CONNECTIONS = (64, 512)
@@ -90,6 +90,7 @@ listen = ["127.0.0.1:{port}"]
 listen = ["127.0.0.1:{amqp}"]
 [service.upstream]
 command = "sh {folder}/upstream.sh {folder}/of-{name}.conf"
+{as_us}
 keepalive = {keepalive}
 [route."/"]
 service = "upstream"
@@ -141,7 +142,8 @@ def peers(folder, upstream, skip):
         upstream_configuration(folder, "template", "UPSTREAM_PORT")
         for name, keepalive, connections in (("havn", 64, CONNECTIONS), ("havn-512", 512, (512,))):
             port = free_port()
-            manifest = HAVN.format(port=port, amqp=free_port(), folder=folder, name=name, keepalive=keepalive)
+            manifest = HAVN.format(port=port, amqp=free_port(), folder=folder, name=name, keepalive=keepalive,
+                                   as_us=AS_US)
             found.append((Havn(folder, manifest, name), port))
             found[-1][0].connections = connections
     return [pair for pair in found if pair[0].name not in skip]

@@ -13,8 +13,8 @@ import time
 
 from bench_gateway import UPSTREAM
 from bench_queue import RabbitMQ
-from harness import (CORES, Havn, Process, free_port, medians, memory, package_version, program, ratio, save, scratch,
-                     serves_http, speaks_amqp, table, turns, wait_for)
+from harness import (AS_US, CORES, Havn, Process, free_port, medians, memory, package_version, program, ratio, save,
+                     scratch, serves_http, speaks_amqp, table, turns, wait_for)
 
 ROUNDS, KILLS, APART = 3, 4, 1.4
 
@@ -39,8 +39,11 @@ listen = ["127.0.0.1:{http}"]
 listen = ["127.0.0.1:{amqp}"]
 [service.web]
 command = "sh {folder}/web.sh"
+{as_us}
 [worker.stamp]
 command = "{stamp} {folder}/havn.stamp"
+startretries = 1000    # so many ends in a minute are what is measured, and no crash loop
+{as_us}
 [route."/"]
 service = "web"
 """
@@ -90,7 +93,8 @@ def havn(folder, number=0):
     (home / "template.conf").write_text(UPSTREAM.format(folder=home, name="web", port="WEB_PORT", cores=1, body="ok"))
     (home / "web.sh").write_text(f'sed "s/WEB_PORT/$PORT/" {home}/template.conf >{home}/web.conf\n'
                                  f"exec nginx -c {home}/web.conf\n")
-    subject = Havn(home, HAVN.format(http=http, amqp=amqp, folder=home, stamp=program("stamp")))
+    subject = Havn(home, HAVN.format(http=http, amqp=amqp, folder=home, stamp=program("stamp"),
+                                      as_us=AS_US))
     subject.http, subject.amqp, subject.stamp = http, amqp, home / "havn.stamp"
     return subject
 

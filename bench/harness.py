@@ -150,6 +150,11 @@ def memory(pids):
 
 # ---- Havn ----------------------------------------------------------------------------------------------------------
 
+# As root a program in root's folder runs as a user of its own, unless the manifest says otherwise. What is measured
+# writes into the benchmark's folder, as the peers and their programs do.
+AS_US = 'user = "root"' if os.geteuid() == 0 else ""
+
+
 class Havn:
     """The real binary in a project folder of its own, started with `havn up -d`."""
 
