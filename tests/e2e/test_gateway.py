@@ -637,7 +637,8 @@ def test_a_weight_belongs_to_its_instance_whichever_others_are_ready(havn):
                 client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + letter)
         return serve
     with Upstream(named(b"2")) as second, Upstream(named(b"3")) as third:
-        weighted = config([{"path": "/", "service": "web"}], {"web": {"weights": [7, 1, 3]}})
+        weighted = {**config([{"path": "/", "service": "web"}], {"web": {"weights": [7, 1, 3]}}),
+                    "threads": 1}   # each takes turns of its own
         with Gateway(weighted, {"web": [None, second.address, third.address]}) as gateway:
             bodies = [gateway.request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").body for _ in range(8)]
             assert (bodies.count(b"2"), bodies.count(b"3")) == (2, 6)
