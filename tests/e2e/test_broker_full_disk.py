@@ -56,6 +56,16 @@ def take_slack(broker):
     fill(broker)
 
 
+def publish_many(broker, queue, count):
+    """Confirmed messages of 2 KB each in a durable queue."""
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue, durable=True)
+        for _ in range(count):
+            channel.basic_publish("", queue, b"x" * 2000, PERSISTENT)
+
+
 def fill(broker):
     """Takes what space is left, as another program might."""
     with open(f"{broker.folder}/queue/filler", "ab", buffering=0) as filler:
@@ -116,12 +126,7 @@ def test_a_broker_killed_on_a_full_disk_starts_there_is_drained_and_takes_messag
 @needs_root
 def test_a_publisher_that_is_held_back_is_not_taken_for_dead(broker):
     broker.start()
-    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        channel.queue_declare("q", durable=True)
-        for number in range(3000):
-            channel.basic_publish("", "q", b"x" * 2000, PERSISTENT)
+    publish_many(broker, "q", 3000)
     start_on_a_full_disk(broker)
     with RawConnection(broker.url) as raw:
         raw.login(heartbeat=1).send(method(1, 85, 10, b"\0"))
@@ -144,12 +149,7 @@ POST = b"POST /buy HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
 @needs_root
 def test_a_job_is_refused_at_once_also_by_a_broker_that_was_restarted_on_a_full_disk(broker):
     broker.start()
-    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        channel.queue_declare("orders", durable=True)
-        for _ in range(1000):
-            channel.basic_publish("", "orders", b"x" * 2000, PERSISTENT)
+    publish_many(broker, "orders", 1000)
     settings = {**config([{"path": "/buy", "queue": "orders"}]), "broker": {
         "address": broker.local_address, "user": "guest", "password": "guest", "confirm_timeout_ms": 600_000}}
     with Gateway(settings, threads=1) as gateway:

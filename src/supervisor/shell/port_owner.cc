@@ -77,7 +77,7 @@ std::optional<PortOwner> listener_on(std::uint16_t port) {
     return PortOwner{found->idiag_uid, found->idiag_inode};
 }
 
-static constexpr std::size_t descriptors_looked_at = 20'000;  // about 50 ms
+static constexpr std::size_t descriptors_looked_at = 20'000;  // in one turn of the loop
 
 // Shows the sockets that the processes have open until `visit` has seen enough.
 static void each_socket(const std::vector<int>& pids, std::size_t entries_max, auto visit) {
