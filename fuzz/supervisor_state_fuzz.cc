@@ -1,7 +1,7 @@
 // The two documents a supervisor reads: what is accepted must come back the same when written and read again.
 #include <cstdlib>
 
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 #include "supervisor/core/saved_state.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

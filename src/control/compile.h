@@ -15,10 +15,10 @@
 #include <string>
 
 #include "base/error.h"
-#include "broker/core/config.h"
-#include "gateway/core/config.h"
+#include "contract/broker.h"
+#include "contract/gateway.h"
 #include "manifest/model.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 namespace havn::control {
 

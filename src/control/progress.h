@@ -25,7 +25,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/time.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 namespace havn::control {
 

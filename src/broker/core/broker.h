@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "broker/core/config.h"
+#include "contract/broker.h"
 #include "broker/core/journal.h"
 #include "broker/core/types.h"
 

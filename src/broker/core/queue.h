@@ -12,7 +12,7 @@
 
 #include "broker/core/arguments.h"
 #include "broker/core/backlog.h"
-#include "broker/core/config.h"
+#include "contract/broker.h"
 #include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
 #include "broker/core/types.h"

@@ -14,7 +14,7 @@
 #include "base/budget.h"
 #include "base/time.h"
 #include "broker/core/broker.h"
-#include "broker/core/config.h"
+#include "contract/broker.h"
 #include "broker/core/exchange.h"
 #include "broker/core/journal.h"
 #include "broker/core/queue.h"

@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "gateway/core/networks.h"
+#include "base/ip.h"
 
 namespace havn::gateway {
 

@@ -11,7 +11,7 @@
 #include <span>
 
 #include "base/time.h"
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 
 namespace havn::gateway {
 

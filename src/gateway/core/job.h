@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 #include "wire/http1/framing.h"
 
 namespace havn::gateway {

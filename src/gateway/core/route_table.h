@@ -20,7 +20,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 
 namespace havn::gateway {
 

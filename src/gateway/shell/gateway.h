@@ -3,7 +3,7 @@
 //
 // run() is called in the data folder. It reads applied/current/gateway.json, writes logs/gateway/access.log
 // and serves on run/gateway.sock:
-//   PUT /config     a whole configuration (gateway/core/config.h); in force for new requests when answered
+//   PUT /config     a whole configuration (contract/gateway.h); in force for new requests when answered
 //   GET /status     revision, threads, endpoints' version, what it is short of (core/alarms.h)
 //   GET /metrics    Prometheus text
 // It returns after SIGTERM or SIGINT, once requests under way are done (10 s at most), or with an error when

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 #include "gateway/core/job_sender.h"
 
 namespace havn::gateway {

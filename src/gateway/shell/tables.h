@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 #include "gateway/core/metrics.h"
-#include "gateway/core/networks.h"
+#include "base/ip.h"
 #include "gateway/core/route_table.h"
 #include "gateway/shell/upstream.h"
 

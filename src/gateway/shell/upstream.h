@@ -10,7 +10,7 @@
 
 #include "gateway/core/admission.h"
 #include "gateway/core/balancer.h"
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 #include "gateway/core/metrics.h"
 #include "gateway/shell/socket.h"
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 namespace havn::supervisor {
 

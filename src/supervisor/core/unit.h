@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/time.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 #include "supervisor/core/instance.h"
 #include "supervisor/core/restart_policy.h"
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 namespace havn::supervisor {
 

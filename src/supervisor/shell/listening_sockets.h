@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/platform_accounts.h"
 

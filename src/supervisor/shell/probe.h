@@ -9,7 +9,7 @@
 #include <string>
 
 #include "io/asio.h"
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 namespace havn::supervisor {
 

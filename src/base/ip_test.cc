@@ -1,8 +1,8 @@
-#include "gateway/core/networks.h"
+#include "base/ip.h"
 
 #include <gtest/gtest.h>
 
-namespace havn::gateway {
+namespace havn {
 namespace {
 
 TEST(Networks, contain_addresses_by_prefix) {
@@ -28,4 +28,4 @@ TEST(Networks, what_is_none_is_refused) {
 }
 
 }  // namespace
-}  // namespace havn::gateway
+}  // namespace havn

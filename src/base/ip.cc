@@ -1,4 +1,4 @@
-#include "gateway/core/networks.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 
@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace havn::gateway {
+namespace havn {
 
 std::optional<IpAddress> parse_ip(std::string_view text) {
     const std::string terminated(text);
@@ -56,4 +56,4 @@ bool contains_any(std::span<const Network> networks, const IpAddress& address) {
     return std::ranges::any_of(networks, [&](const Network& network) { return contains(network, address); });
 }
 
-}  // namespace havn::gateway
+}  // namespace havn

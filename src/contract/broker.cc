@@ -1,4 +1,4 @@
-#include "broker/core/config.h"
+#include "contract/broker.h"
 
 #include "base/json_reader.h"
 

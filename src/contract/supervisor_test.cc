@@ -1,4 +1,4 @@
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

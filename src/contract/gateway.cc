@@ -1,11 +1,11 @@
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/json_reader.h"
-#include "gateway/core/networks.h"
+#include "base/ip.h"
 #include "wire/http1/tables.h"
 
 namespace havn::gateway {

@@ -1,4 +1,4 @@
-#include "supervisor/core/desired.h"
+#include "contract/supervisor.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/core/config.h"
+#include "contract/gateway.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace havn::gateway {
+namespace havn {
 
 using IpAddress = std::array<std::uint8_t, 16>;
 
@@ -24,4 +24,4 @@ std::optional<Network> parse_network(std::string_view text);  // "10.0.0.0/8", "
 bool contains(const Network& network, const IpAddress& address);
 bool contains_any(std::span<const Network> networks, const IpAddress& address);
 
-}  // namespace havn::gateway
+}  // namespace havn
