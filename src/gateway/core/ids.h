@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/random.h"
 #include "base/time.h"
 
 namespace havn::gateway {
@@ -18,13 +19,11 @@ struct Id {
 // made.
 class IdGenerator {
   public:
-    explicit IdGenerator(std::uint64_t seed) : state_(seed) {}
+    explicit IdGenerator(std::uint64_t seed) : random_(seed) {}
     Id next(WallTime now);
 
   private:
-    std::uint64_t random();
-
-    std::uint64_t state_;
+    Random random_;
     std::uint64_t millisecond_ = 0;
     std::uint32_t counter_ = 0;
 };

@@ -13,8 +13,8 @@
 #include <cstdint>
 #include <deque>
 
+#include "base/random.h"
 #include "base/time.h"
-#include "supervisor/core/random.h"
 
 namespace havn::supervisor {
 
