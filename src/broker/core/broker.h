@@ -17,9 +17,10 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/journal.h"
+#include "broker/core/message/message.h"
 #include "contract/broker.h"
-#include "broker/core/journal.h"
-#include "broker/core/types.h"
 
 namespace havn::broker {
 

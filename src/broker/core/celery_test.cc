@@ -1,4 +1,4 @@
-// What Celery 5 and kombu 5 declare and do: checklist statements 39 to 47.
+// What Celery 5 and kombu 5 declare and do.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

@@ -32,7 +32,7 @@ bool Channel::can_take(const Consumer& consumer) {
 void Channel::deliver(Consumer& consumer, const Entry& entry, const MessagePtr& message) {
     const BasicDeliver method{std::string_view(consumer.tag), ++last_tag_, entry.redelivered != 0,
                               message->exchange(), message->routing_key()};
-    if (message->body().size() >= Output::large_body_bytes || !connection_.fits(*message)) {
+    if (message->body().size() >= large_body_bytes || !connection_.fits(*message)) {
         connection_.send_content(number_, method, message);
     } else {
         const std::size_t head = method_frame_size(method);

@@ -1,4 +1,4 @@
-// Channels and errors: checklist statements 11 to 13, 15 and 34.
+// Channels: how they are opened and closed, and what closes one instead of the connection.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

@@ -1,4 +1,4 @@
-// Connections: checklist statements 1 to 10 and 14 of what clients rely on.
+// Connections: handshake, log-in, tuning, heartbeats, close.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

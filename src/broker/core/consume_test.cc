@@ -1,4 +1,4 @@
-// Consuming and acknowledging: checklist statements 27 to 33, and 47.
+// Consuming: delivery, credit, acknowledgement, cancellation, direct replies.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "broker/core/broker.h"
-#include "broker/core/journal.h"
+#include "broker/core/message/journal.h"
 #include "broker/core/session.h"
 #include "wire/amqp/frame.h"
 #include "wire/amqp/methods.h"

@@ -1,4 +1,4 @@
-// Dead letters, priorities and the policies of [queue.NAME]: checklist statements 35, 36 and 38.
+// Dead letters, priorities and the policies of [queue.NAME].
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

@@ -1,4 +1,4 @@
-// What survives: the journal's part of checklist statements 23 and 26, and content that lives in the log.
+// What survives a restart, and content that lives in the log.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

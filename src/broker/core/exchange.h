@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "broker/core/fault.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/message.h"
 #include "broker/core/topic.h"
-#include "broker/core/types.h"
 #include "wire/amqp/types.h"
 
 namespace havn::broker {

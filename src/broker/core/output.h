@@ -8,14 +8,12 @@
 #include <deque>
 #include <string>
 
-#include "broker/core/types.h"
+#include "broker/core/message/message.h"
 
 namespace havn::broker {
 
 class Output {
   public:
-    static constexpr std::size_t large_body_bytes = 32u << 10;  // from here on by reference
-
     char* extend(std::size_t bytes);  // the caller writes them all
 
     // The content header and the body of `message`, in frames of at most `frame_max` bytes (specification

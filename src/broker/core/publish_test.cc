@@ -1,4 +1,4 @@
-// Publishing and confirms: checklist statements 23 to 26, 36 and 37.
+// Publishing: routing and returns, confirms, limits on what is published.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

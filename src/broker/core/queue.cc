@@ -299,7 +299,7 @@ void Queue::deliver_ready() {
 }
 
 bool Queue::must_wait_for_memory(const Entry& entry) {
-    if (entry.message || entry.size < Output::large_body_bytes || vhost_.may_fetch_large()) return false;
+    if (entry.message || entry.size < large_body_bytes || vhost_.may_fetch_large()) return false;
     starved_ = true;
     vhost_.someone_starves = true;
     return true;

@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "broker/core/arguments.h"
-#include "broker/core/backlog.h"
-#include "contract/broker.h"
 #include "broker/core/consumer.h"
 #include "broker/core/exchange.h"
-#include "broker/core/types.h"
+#include "broker/core/message/backlog.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/message.h"
+#include "contract/broker.h"
 
 namespace havn::broker {
 

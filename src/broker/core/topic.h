@@ -8,19 +8,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "base/name_map.h"
 
 namespace havn::broker {
 
 struct Binding;
-
-struct StringHash {  // looks up strings by view
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-template <class T>
-using NameMap = std::unordered_map<std::string, T, StringHash, std::equal_to<>>;
 
 class TopicTree {
   public:

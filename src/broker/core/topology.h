@@ -13,8 +13,9 @@
 #include <string_view>
 
 #include "broker/core/exchange.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/message.h"
 #include "broker/core/queue.h"
-#include "broker/core/types.h"
 
 namespace havn::broker::topology {
 

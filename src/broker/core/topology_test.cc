@@ -1,4 +1,4 @@
-// Exchanges, queues and bindings: checklist statements 16 to 22.
+// Exchanges, queues and bindings: declaring, deleting, what is equivalent, who may use what.
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"

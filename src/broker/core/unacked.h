@@ -5,8 +5,8 @@
 #include <deque>
 #include <optional>
 
-#include "broker/core/backlog.h"
 #include "broker/core/consumer.h"
+#include "broker/core/message/backlog.h"
 
 namespace havn::broker {
 

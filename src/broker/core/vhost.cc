@@ -237,7 +237,7 @@ void Vhost::hold(Entry& entry, MessagePtr message) {
 // A large message that is read back for one is kept while it is being sent, for others it goes to as well.
 Result<MessagePtr> Vhost::content(const Entry& entry) {
     if (entry.message) return entry.message;
-    const bool large = entry.size >= Output::large_body_bytes;
+    const bool large = entry.size >= large_body_bytes;
     if (large) {
         for (const Fetched& known : fetched_) {
             if (known.id.segment == entry.id.segment && known.offset == entry.offset) return known.message;

@@ -14,12 +14,12 @@
 #include "base/budget.h"
 #include "base/time.h"
 #include "broker/core/broker.h"
-#include "contract/broker.h"
 #include "broker/core/exchange.h"
-#include "broker/core/journal.h"
+#include "broker/core/message/journal.h"
 #include "broker/core/queue.h"
 #include "broker/core/router.h"
 #include "broker/core/topology.h"
+#include "contract/broker.h"
 
 namespace havn::broker {
 

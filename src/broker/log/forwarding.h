@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "broker/core/journal.h"
+#include "broker/core/message/journal.h"
 
 namespace havn::broker {
 

@@ -19,7 +19,7 @@
 #include <optional>
 #include <vector>
 
-#include "broker/core/journal.h"
+#include "broker/core/message/journal.h"
 #include "broker/log/forwarding.h"
 #include "broker/log/recovery.h"
 #include "broker/log/segment.h"

@@ -15,7 +15,9 @@
 #include <string_view>
 #include <utility>
 
-#include "broker/core/types.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/message.h"
+#include "broker/core/message/turn_clock.h"
 
 namespace havn::broker {
 

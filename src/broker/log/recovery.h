@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/core/journal.h"
+#include "broker/core/message/journal.h"
 #include "broker/log/record.h"
 #include "broker/log/segment.h"
 #include "broker/log/segment_reader.h"

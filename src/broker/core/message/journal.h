@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "broker/core/types.h"
+#include "broker/core/message/delivery_id.h"
+#include "broker/core/message/message.h"
+#include "broker/core/message/turn_clock.h"
 
 namespace havn::broker {
 

@@ -1,4 +1,4 @@
-#include "broker/core/types.h"
+#include "broker/core/message/message.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -1,35 +1,22 @@
-// The broker's vocabulary.
+// A message as published, in one block: routing and content together, immutable, reference-counted within the
+// broker's one thread.
+//
+// Whoever holds a MessagePtr owns a share of the block; the last one frees it. Views that a Message gives out
+// live as long as some MessagePtr to it does. Sizes are bytes; exchange and routing key are AMQP short
+// strings.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 
 namespace havn::broker {
 
-// A durable queue's name in the log: given once, never used again.
-enum class QueueId : std::uint32_t {};
+// A body of this size or more is kept by reference on its way to a client, and shared when it is read back.
+inline constexpr std::size_t large_body_bytes = 32u << 10;
 
-// One (message, queue) pair in the log: which segment, and the how-manieth delivery of that segment. Ordered
-// as published. The default value means "not in the log": transient, or in a queue that is not durable.
-struct DeliveryId {
-    std::uint32_t segment = 0;  // from 1
-    std::uint32_t ordinal = 0;
-
-    bool stored() const { return segment != 0; }
-    auto operator<=>(const DeliveryId&) const = default;
-};
-
-using WallMilliseconds = std::int64_t;  // since 1970
-
-// How far the log has been written, in bytes since the process began. A confirm waits for the log's durable
-// position to reach the value `Journal::position()` had after the append.
-using LogPosition = std::uint64_t;
-
-// A message as published, in one block: routing and content together, immutable, reference-counted within the
-// broker's one thread. `properties` is the content header's flag words and values as they came (specification
-// 4.2.6.1), already validated, and goes out again as it is.
+// `properties` is the content header's flag words and values as they came (specification 4.2.6.1). They were
+// validated when the message was published, and go out again as they are.
 class Message {
   public:
     struct Parts {

@@ -1,4 +1,4 @@
-#include "broker/core/backlog.h"
+#include "broker/core/message/backlog.h"
 
 #include <algorithm>
 

@@ -9,25 +9,9 @@
 #include <map>
 #include <vector>
 
-#include "broker/core/types.h"
+#include "broker/core/message/entry.h"
 
 namespace havn::broker {
-
-using Milliseconds = std::int64_t;  // on the monotonic clock
-inline constexpr Milliseconds never = (Milliseconds{1} << 42) - 1;
-
-// One waiting message: 32 bytes, beside the content while that is held in memory.
-struct Entry {
-    DeliveryId id;
-    std::uint32_t offset = 0;  // of its record, when it has one
-    std::uint32_t size = 0;    // bytes of the body
-    MessagePtr message;        // empty: the content is read back from the log
-    Milliseconds expires : 43 = never;
-    std::uint64_t failures : 12 = 0;  // attempts that ended without an acknowledgement
-    std::uint64_t priority : 8 = 0;   // its lane
-    std::uint64_t redelivered : 1 = 0;
-};
-static_assert(sizeof(Entry) <= 32);
 
 struct LanePlace {
     std::uint64_t number = 0;  // within the lane entry.priority names
