@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 #include "control/api_requests.h"
 #include "control/log_follower.h"
 #include "control/metrics.h"

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <vector>
 
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 
 namespace havn::control {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/prometheus_testing.h"
+#include "base/text/prometheus_testing.h"
 
 namespace havn::control {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/overloaded.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "manifest/amqp_url.h"
 #include "manifest/forms.h"
 

@@ -1,7 +1,7 @@
 // Channel: declaring, binding and deleting exchanges and queues.
 #include <algorithm>
 
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 #include "broker/core/channel.h"
 #include "broker/core/conversation.h"
 #include "broker/core/vhost.h"

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 
 namespace havn::broker {
 

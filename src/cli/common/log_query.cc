@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "base/wall_time.h"
 #include "io/clock.h"
 

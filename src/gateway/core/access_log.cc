@@ -3,7 +3,7 @@
 #include <array>
 #include <charconv>
 
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 #include "base/wall_time.h"
 
 namespace havn::gateway {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 
 namespace havn::gateway {
 

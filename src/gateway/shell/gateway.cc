@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/log.h"
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 #include "gateway/shell/worker.h"
 #include "io/clock.h"
 #include "io/file.h"

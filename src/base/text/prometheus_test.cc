@@ -1,8 +1,8 @@
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 
 #include <gtest/gtest.h>
 
-#include "base/prometheus_testing.h"
+#include "base/text/prometheus_testing.h"
 
 namespace havn::prometheus {
 namespace {

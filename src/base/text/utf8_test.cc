@@ -1,4 +1,4 @@
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ using namespace std::string_literals;
 
 TEST(Utf8, characters_of_each_length_are_known) {
     for (const std::string& good : {""s, "a"s, "\0"s, "\xc3\xa9"s, "\xe2\x82\xac"s, "\xed\x9f\xbf"s,
-                                   "\xf0\x9f\x98\x80"s, "\xf4\x8f\xbf\xbf"s, "a\xc3\xa9z"s}) {
+                                    "\xf0\x9f\x98\x80"s, "\xf4\x8f\xbf\xbf"s, "a\xc3\xa9z"s}) {
         EXPECT_TRUE(is_utf8(good)) << good;
     }
     EXPECT_EQ(utf8_size("\xe2\x82\xac!"), 3u);

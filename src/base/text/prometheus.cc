@@ -1,10 +1,10 @@
-#include "base/prometheus.h"
+#include "base/text/prometheus.h"
 
 #include <fmt/format.h>
 
 #include <iterator>
 
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 
 namespace havn::prometheus {
 
