@@ -77,10 +77,11 @@ class Forwarder {
             const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
             for (int i = 0; i < count; ++i) {
                 auto* half = static_cast<Half*>(events[static_cast<std::size_t>(i)].data.ptr);
-                if (half == nullptr)
+                if (half == nullptr) {
                     accept_all();
-                else if (half->fd >= 0)
+                } else if (half->fd >= 0) {
                     serve(*half, events[static_cast<std::size_t>(i)].events);
+                }
             }
             for (Half* half : closed_) delete half;
             closed_.clear();
@@ -154,7 +155,8 @@ int main(int argc, char** argv) {
     const auto port = static_cast<std::uint16_t>(std::atoi(argv[1]));
     const auto upstream = static_cast<std::uint16_t>(std::atoi(argv[2]));
     std::vector<std::thread> threads;
-    for (int i = std::atoi(argv[3]); i > 0; --i)
+    for (int i = std::atoi(argv[3]); i > 0; --i) {
         threads.emplace_back([port, upstream] { Forwarder(port, upstream).run(); });
+    }
     for (std::thread& thread : threads) thread.join();
 }

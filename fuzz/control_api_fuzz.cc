@@ -9,17 +9,19 @@
 
 using namespace havn;
 
-static void expect(bool holds) {
+namespace {
+
+void expect(bool holds) {
     if (!holds) std::abort();
 }
 
 template <class T>
-static void expect_cause(const Result<T>& result) {
+void expect_cause(const Result<T>& result) {
     expect(result.has_value() || !result.error().message.empty());
     if (!result) std::ignore = rpc::error(result.error());
 }
 
-static void read_logs(std::string_view text) {
+void read_logs(std::string_view text) {
     std::map<std::string, std::string> query;
     while (!text.empty()) {
         const std::size_t end = std::min(text.find('\n'), text.size());
@@ -36,7 +38,7 @@ static void read_logs(std::string_view text) {
     expect(request->name.size() <= control::name_bytes_max);
 }
 
-static manifest::Manifest some_manifest() {
+manifest::Manifest some_manifest() {
     manifest::Manifest manifest;
     manifest.services.emplace_back().name = "web";
     manifest.workers.emplace_back().name = "mail";
@@ -44,7 +46,7 @@ static manifest::Manifest some_manifest() {
     return manifest;
 }
 
-static void read_counts(const Json& body) {
+void read_counts(const Json& body) {
     const Result<manifest::Manifest> scaled = control::scaled(some_manifest(), body);
     expect_cause(scaled);
     if (!scaled) return;
@@ -52,7 +54,7 @@ static void read_counts(const Json& body) {
     std::ignore = manifest::render(manifest::diff(some_manifest(), *scaled));
 }
 
-static void read_wanted(const Json& body) {
+void read_wanted(const Json& body) {
     std::vector<manifest::Diagnostic> diagnostics;
     const Result<control::WantedRequest> asked = control::read_wanted(body, &diagnostics);
     expect_cause(asked);
@@ -61,6 +63,8 @@ static void read_wanted(const Json& body) {
     std::ignore = manifest::to_json(manifest::diff(std::nullopt, asked->wanted.manifest))
                       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);

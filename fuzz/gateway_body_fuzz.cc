@@ -11,9 +11,13 @@ using havn::gateway::Body;
 using havn::http1::Framing;
 using havn::http1::Rule;
 
-static void require(bool condition) {
+namespace {
+
+void require(bool condition) {
     if (!condition) std::abort();
 }
+
+}  // namespace
 
 struct Sent {
     std::string bytes;
@@ -22,7 +26,9 @@ struct Sent {
     bool operator==(const Sent&) const = default;
 };
 
-static Sent pass(Framing framing, Body::Coding coding, std::string_view input, std::size_t piece) {
+namespace {
+
+Sent pass(Framing framing, Body::Coding coding, std::string_view input, std::size_t piece) {
     Body body(framing, coding);
     Sent sent;
     while (!input.empty() && !body.done()) {
@@ -44,6 +50,8 @@ static Sent pass(Framing framing, Body::Coding coding, std::string_view input, s
     sent.bytes += end;
     return sent;
 }
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     if (size < 2) return 0;

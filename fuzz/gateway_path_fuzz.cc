@@ -8,11 +8,13 @@
 
 using namespace havn::gateway;
 
-static void require(bool condition) {
+namespace {
+
+void require(bool condition) {
     if (!condition) std::abort();
 }
 
-static std::vector<Route> make_routes() {
+std::vector<Route> make_routes() {
     std::vector<Route> routes;
     const auto add = [&](std::string path, std::string service, std::vector<std::string> methods) {
         Route& route = routes.emplace_back();
@@ -26,6 +28,8 @@ static std::vector<Route> make_routes() {
     add("/c", "web", {"GET"});
     return routes;
 }
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     static const std::vector<Route> routes = make_routes();
@@ -43,8 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (match.verdict == RouteTable::Verdict::refused) return 0;
     for (const std::string& reading : other_readings(before_query)) {
         const RouteTable::Match other = table.find("h", reading, "GET");
-        if (match.verdict != RouteTable::Verdict::served || other.verdict == RouteTable::Verdict::refused)
+        if (match.verdict != RouteTable::Verdict::served || other.verdict == RouteTable::Verdict::refused) {
             continue;
+        }
         require(other.verdict == RouteTable::Verdict::served && other.route->service == match.route->service);
     }
     return 0;

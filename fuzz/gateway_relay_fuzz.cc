@@ -245,8 +245,9 @@ class Run {
             if (head.status == 101) return;
             if (head.status < 200) {
                 require(++interims <= interim_max);
-                for (const http1::Header& header : head.headers)
+                for (const http1::Header& header : head.headers) {
                     require(!http1::row(header.field).hop_by_hop);
+                }
                 continue;
             }
             interims = 0;  // what follows answers the next request

@@ -9,12 +9,14 @@
 
 using namespace havn::http1;
 
-static void require(bool condition) {
+namespace {
+
+void require(bool condition) {
     if (!condition) std::abort();
 }
 
 // A head that is read, written anew and read again is the same, and means the same.
-static void fuzz_request(std::string_view input) {
+void fuzz_request(std::string_view input) {
     std::vector<Header> storage(32), again_storage(32);
     RequestHead head, again;
     const Parsed parsed = parse_request_head(input, storage, head);
@@ -33,7 +35,7 @@ static void fuzz_request(std::string_view input) {
     if (facts) require(facts->body == facts_again->body && facts->keep_alive == facts_again->keep_alive);
 }
 
-static void fuzz_response(std::string_view input) {
+void fuzz_response(std::string_view input) {
     std::vector<Header> storage(32);
     ResponseHead head;
     const Parsed parsed = parse_response_head(input, storage, head);
@@ -41,7 +43,7 @@ static void fuzz_response(std::string_view input) {
     if (parsed.progress == Progress::complete) (void)inspect(head, Method::get);
 }
 
-static std::string decode(std::string_view input, std::size_t piece) {
+std::string decode(std::string_view input, std::size_t piece) {
     ChunkedDecoder decoder;
     std::string body;
     while (!input.empty()) {
@@ -54,6 +56,8 @@ static std::string decode(std::string_view input, std::size_t piece) {
     }
     return body;
 }
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     if (size == 0) return 0;

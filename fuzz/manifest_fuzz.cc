@@ -7,7 +7,9 @@
 using namespace havn;
 using namespace havn::manifest;
 
-static void judge(const std::optional<Source>& toml, const std::optional<Source>& procfile) {
+namespace {
+
+void judge(const std::optional<Source>& toml, const std::optional<Source>& procfile) {
     const auto parsed = parse(toml, procfile);
     bool has_error = false;
     for (const auto& one : parsed.diagnostics) has_error |= one.severity == Diagnostic::Severity::error;
@@ -26,12 +28,15 @@ static void judge(const std::optional<Source>& toml, const std::optional<Source>
     render(diff(std::nullopt, *parsed.manifest));
 }
 
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(reinterpret_cast<const char*>(data), size);
     judge(Source{"havn.toml", text}, std::nullopt);
     judge(std::nullopt, Source{"Procfile", text});
     const auto end = text.find('\0');
-    if (end != text.npos)
+    if (end != text.npos) {
         judge(Source{"havn.toml", text.substr(0, end)}, Source{"Procfile", text.substr(end + 1)});
+    }
     return 0;
 }

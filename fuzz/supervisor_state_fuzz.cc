@@ -10,8 +10,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (!json) return 0;
     if (const Result<supervisor::Desired> desired = supervisor::desired_from_json(*json)) {
         const Result<supervisor::Desired> again = supervisor::desired_from_json(to_json(*desired));
-        if (!again || again->programs != desired->programs || again->listeners != desired->listeners)
+        if (!again || again->programs != desired->programs || again->listeners != desired->listeners) {
             std::abort();
+        }
     }
     std::ignore = supervisor::saved_state_from_json(*json);
     return 0;

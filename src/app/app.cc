@@ -21,27 +21,28 @@
 
 namespace havn::app {
 
-static int usage_error(std::string_view verb) {
+namespace {
+
+int usage_error(std::string_view verb) {
     std::fprintf(stderr, "havn %.*s is started by the platform; type `havn up`\n",
                  static_cast<int>(verb.size()), verb.data());
     return 64;
 }
 
 // What a manifest says is to be run, for the supervisor: it asks whose word that is.
-static std::vector<supervisor::Program> read_programs(const std::string& directory,
-                                                      const std::optional<std::string>& toml,
-                                                      const std::optional<std::string>& procfile) {
+std::vector<supervisor::Program> read_programs(const std::string& directory,
+                                               const std::optional<std::string>& toml,
+                                               const std::optional<std::string>& procfile) {
     const auto source = [](const char* file, const std::optional<std::string>& text) {
         return text ? std::optional(manifest::Source{file, *text}) : std::nullopt;
     };
-    const manifest::Parsed parsed =
-        manifest::parse(source("havn.toml", toml), source("Procfile", procfile));
+    const manifest::Parsed parsed = manifest::parse(source("havn.toml", toml), source("Procfile", procfile));
     if (!parsed.manifest) return {};
     return control::written_programs(*parsed.manifest, directory);
 }
 
 // `havn keeper|supervisor --data DIR [--foreground|--clear]`
-static int run_root(std::string_view verb, int argc, char** argv) {
+int run_root(std::string_view verb, int argc, char** argv) {
     supervisor::Options options;
     options.read_programs = read_programs;
     bool clear = false;
@@ -63,7 +64,7 @@ static int run_root(std::string_view verb, int argc, char** argv) {
 }
 
 // A part that gets its link here and returns what stopped it.
-static int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
+int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
     log::init(verb);
     io::raise_descriptor_limit();
     ::signal(SIGPIPE, SIG_IGN);
@@ -73,6 +74,8 @@ static int run_part(std::string_view verb, Result<> (*run)(io::Fd)) {
     log::error("{}", ended.error().text());
     return 1;
 }
+
+}  // namespace
 
 int run(int argc, char** argv) {
     const std::string_view verb = argc > 1 ? argv[1] : "";

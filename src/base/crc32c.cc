@@ -9,7 +9,9 @@
 
 namespace havn {
 
-static constexpr std::array<std::uint32_t, 256> table = [] {
+namespace {
+
+constexpr std::array<std::uint32_t, 256> table = [] {
     std::array<std::uint32_t, 256> entries{};
     for (std::uint32_t i = 0; i < 256; ++i) {
         std::uint32_t value = i;
@@ -18,6 +20,8 @@ static constexpr std::array<std::uint32_t, 256> table = [] {
     }
     return entries;
 }();
+
+}  // namespace
 
 std::uint32_t crc32c_portable(std::string_view data, std::uint32_t before) {
     std::uint32_t crc = ~before;

@@ -5,7 +5,9 @@
 
 namespace havn {
 
-static Error::Kind kind_of(int error_number) {
+namespace {
+
+Error::Kind kind_of(int error_number) {
     switch (error_number) {
         case ENOENT:
             return Error::Kind::not_found;
@@ -27,6 +29,8 @@ static Error::Kind kind_of(int error_number) {
             return Error::Kind::internal;
     }
 }
+
+}  // namespace
 
 std::unexpected<Error> fail_errno(std::string_view what, int error_number) {
     std::string message(what);

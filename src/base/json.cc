@@ -4,9 +4,11 @@
 
 namespace havn {
 
+namespace {
+
 // How many brackets are open at most, outside of strings. What is no JSON may be counted wrongly; the parser
 // refuses that later.
-static std::size_t depth_of(std::string_view text) {
+std::size_t depth_of(std::string_view text) {
     std::size_t depth = 0, deepest = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -24,6 +26,8 @@ static std::size_t depth_of(std::string_view text) {
     }
     return deepest;
 }
+
+}  // namespace
 
 Result<Json> parse_json(std::string_view text) {
     if (depth_of(text) > json_depth_max) {

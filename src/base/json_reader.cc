@@ -4,7 +4,11 @@
 
 namespace havn {
 
-static constexpr std::size_t shown_max = 60;  // bytes of a value in a message
+namespace {
+
+constexpr std::size_t shown_max = 60;  // bytes of a value in a message
+
+}  // namespace
 
 JsonReader::JsonReader(const Json& json, std::string document)
     : root_(this), json_(json), path_(std::move(document)) {
@@ -47,19 +51,24 @@ const Json* JsonReader::find_list(std::string_view key, std::string_view expecte
     return found;
 }
 
+namespace {
+
 // NUL is refused because texts become paths, arguments and environment variables.
-static bool is_text(const Json& value, std::size_t bytes_max) {
+bool is_text(const Json& value, std::size_t bytes_max) {
     if (!value.is_string()) return false;
     const auto& text = value.get_ref<const std::string&>();
     return text.size() <= bytes_max && text.find('\0') == std::string::npos;
 }
 
+}  // namespace
+
 void JsonReader::text(std::string_view key, std::string& value, std::size_t bytes_max) {
     const Json* found = find(key);
     if (!found) return;
     if (!found->is_string()) return wrong(key, "a string", *found);
-    if (!is_text(*found, bytes_max))
+    if (!is_text(*found, bytes_max)) {
         return wrong(key, fmt::format("a string of at most {} bytes, without NUL", bytes_max), *found);
+    }
     value = found->get<std::string>();
 }
 
@@ -75,19 +84,24 @@ void JsonReader::flag(std::string_view key, bool& value) {
     value = found->get<bool>();
 }
 
-static std::optional<std::uint64_t> whole_number(const Json& value) {
+namespace {
+
+std::optional<std::uint64_t> whole_number(const Json& value) {
     if (value.is_number_unsigned()) return value.get<std::uint64_t>();
     if (!value.is_number_integer() || value.get<std::int64_t>() < 0) return std::nullopt;
     return static_cast<std::uint64_t>(value.get<std::int64_t>());
 }
+
+}  // namespace
 
 void JsonReader::read_number(std::string_view key, std::uint64_t& value, std::uint64_t low,
                              std::uint64_t high) {
     const Json* found = find(key);
     if (!found) return;
     const std::optional<std::uint64_t> number = whole_number(*found);
-    if (!number || *number < low || *number > high)
+    if (!number || *number < low || *number > high) {
         return wrong(key, fmt::format("a whole number from {} to {}", low, high), *found);
+    }
     value = *number;
 }
 
@@ -129,8 +143,9 @@ void JsonReader::texts_by_name(std::string_view key, std::map<std::string, std::
     if (!found->is_object() || found->size() > list_max) return wrong(key, expected, *found);
     values.clear();
     for (const auto& [name, value] : found->items()) {
-        if (name.find('\0') != std::string::npos || !is_text(value, text_max))
+        if (name.find('\0') != std::string::npos || !is_text(value, text_max)) {
             return wrong(fmt::format("{}.{}", key, name), "a string, without NUL", value);
+        }
         values[name] = value.get<std::string>();
     }
 }

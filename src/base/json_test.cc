@@ -26,10 +26,14 @@ TEST(Json, depth_is_bounded) {
     EXPECT_TRUE(parse_json("\"\\\"" + std::string(500, '[') + "\"").has_value());
 }
 
-static std::string error_of(const JsonReader& reader) {
+namespace {
+
+std::string error_of(const JsonReader& reader) {
     const Result<> result = reader.result();
     return result ? "" : result.error().message;
 }
+
+}  // namespace
 
 TEST(JsonReader, reads_values_and_leaves_defaults) {
     const Json json = parse_json(R"({"name":"a","on":true,"count":7,"wait_ms":20,"list":["x","y"],

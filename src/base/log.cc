@@ -9,9 +9,13 @@
 
 namespace havn::log {
 
-static constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning", "error"};
-static constexpr std::array<spdlog::level::level_enum, 4> levels{spdlog::level::debug, spdlog::level::info,
-                                                                 spdlog::level::warn, spdlog::level::err};
+namespace {
+
+constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning", "error"};
+constexpr std::array<spdlog::level::level_enum, 4> levels{spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
+
+}  // namespace
 
 std::optional<Level> parse_level(std::string_view text) {
     for (std::size_t i = 0; i < level_names.size(); ++i) {

@@ -23,7 +23,9 @@ struct Fields {
     bool partial = false;
 };
 
-static Fields fields_of(std::string_view line) {
+namespace {
+
+Fields fields_of(std::string_view line) {
     Fields fields;
     fields.text = line;
     std::string_view time = line.substr(0, line.find(' '));
@@ -40,13 +42,16 @@ static Fields fields_of(std::string_view line) {
     const std::string_view stream = rest.substr(0, stream_end);
     if (stream != "stdout" && stream != "stderr" && stream != supervisor_stream) return fields;
     rest.remove_prefix(std::min(rest.size(), stream.size() + 1));
-    if (rest.size() < 1 || (rest[0] != 'F' && rest[0] != 'P') || (rest.size() > 1 && rest[1] != ' '))
+    if (rest.size() < 1 || (rest[0] != 'F' && rest[0] != 'P') || (rest.size() > 1 && rest[1] != ' ')) {
         return fields;
+    }
     fields.stream = stream;
     fields.partial = rest[0] == 'P';
     fields.text = rest.substr(std::min<std::size_t>(rest.size(), 2));
     return fields;
 }
+
+}  // namespace
 
 void LogAssembler::add(std::string_view line, std::vector<LogEntry>& entries) {
     const Fields fields = fields_of(line);

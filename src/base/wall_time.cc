@@ -28,8 +28,10 @@ void write_rfc3339(WallTime time, std::span<char, rfc3339_size> out) {
     put(20, static_cast<unsigned>(clock.subseconds().count()), 3);
 }
 
+namespace {
+
 // Takes `digits` digits and the character after them; -1 when they are not there.
-static int take(std::string_view& text, std::size_t digits, char after) {
+int take(std::string_view& text, std::size_t digits, char after) {
     const std::size_t size = digits + (after != '\0' ? 1 : 0);
     if (text.size() < size || (after != '\0' && text[digits] != after)) return -1;
     int value = 0;
@@ -39,7 +41,7 @@ static int take(std::string_view& text, std::size_t digits, char after) {
     return value;
 }
 
-static std::optional<microseconds> take_fraction(std::string_view& text) {
+std::optional<microseconds> take_fraction(std::string_view& text) {
     if (!text.starts_with('.')) return microseconds(0);
     std::size_t digits = 0;
     std::int64_t value = 0;
@@ -51,7 +53,7 @@ static std::optional<microseconds> take_fraction(std::string_view& text) {
     return microseconds(value);
 }
 
-static std::optional<std::chrono::minutes> take_offset(std::string_view text) {
+std::optional<std::chrono::minutes> take_offset(std::string_view text) {
     if (text == "Z" || text == "z") return std::chrono::minutes(0);
     if (text.size() != 6 || (text[0] != '+' && text[0] != '-')) return std::nullopt;
     const int sign = text[0] == '-' ? -1 : 1;
@@ -61,6 +63,8 @@ static std::optional<std::chrono::minutes> take_offset(std::string_view text) {
     if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
     return std::chrono::minutes(sign * (hours * 60 + minutes));
 }
+
+}  // namespace
 
 std::optional<WallTime> parse_rfc3339(std::string_view text) {
     const int year = take(text, 4, '-'), month = take(text, 2, '-');

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 
-#include "base/json_reader.h"
 #include "base/ip.h"
+#include "base/json_reader.h"
 #include "wire/http1/tables.h"
 
 namespace havn::gateway {
+
 namespace {
 
 void read_upstream(JsonReader& reader, Upstream& upstream) {
@@ -46,8 +47,9 @@ void read_route(JsonReader& reader, Route& route) {
     }
     reader.text("service", route.service);
     reader.text("queue", route.queue);
-    if (route.service.empty() == route.queue.empty())
+    if (route.service.empty() == route.queue.empty()) {
         reader.refuse("service", "give exactly one of service and queue");
+    }
     if (route.queue.size() > 255) reader.refuse("queue", "a queue name has at most 255 bytes");
     reader.duration("connect_timeout_ms", route.connect_timeout, 1);
     milliseconds timeout{0};
@@ -93,9 +95,7 @@ void check_references(const Config& config, JsonReader& reader) {
     }
 }
 
-}  // namespace
-
-static Json to_json(const Upstream& upstream) {
+Json to_json(const Upstream& upstream) {
     return {{"name", upstream.name},
             {"balance", upstream.balance == Balance::round_robin ? "round_robin" : "least_connections"},
             {"max_fails", upstream.max_fails},
@@ -107,7 +107,7 @@ static Json to_json(const Upstream& upstream) {
             {"weights", upstream.weights}};
 }
 
-static Json to_json(const Route& route) {
+Json to_json(const Route& route) {
     Json json{{"host", route.host},
               {"path", route.path},
               {"methods", route.methods},
@@ -126,6 +126,8 @@ static Json to_json(const Route& route) {
     }
     return json;
 }
+
+}  // namespace
 
 Json to_json(const Config& config) {
     Json json{{"revision", config.revision},

@@ -11,9 +11,13 @@
 
 namespace havn::supervisor {
 
-static constexpr std::uint64_t instances_max = 1'000;
-static constexpr std::uint64_t day_ms = 24ull * 3'600 * 1'000;
-static constexpr std::string_view reserved_names[] = {"keeper", "supervisor", "control", "gateway", "broker"};
+namespace {
+
+constexpr std::uint64_t instances_max = 1'000;
+constexpr std::uint64_t day_ms = 24ull * 3'600 * 1'000;
+constexpr std::string_view reserved_names[] = {"keeper", "supervisor", "control", "gateway", "broker"};
+
+}  // namespace
 
 Json to_json(const Program& program) {
     Json json{{"name", program.name},
@@ -56,25 +60,28 @@ Json to_json(const Desired& desired) {
             {"programs", std::move(programs)}};
 }
 
-static void read_health(JsonReader& reader, HealthCheck& health) {
+namespace {
+
+void read_health(JsonReader& reader, HealthCheck& health) {
     reader.text("path", health.path);
     reader.duration("interval_ms", health.interval, 1, day_ms);
     reader.duration("timeout_ms", health.timeout, 1, day_ms);
     reader.number("retries", health.retries, 1, 1'000);
     reader.refuse_others();
     const bool printable = std::ranges::all_of(health.path, [](char c) { return c > ' ' && c < 0x7f; });
-    if (!health.path.starts_with('/') || !printable)
+    if (!health.path.starts_with('/') || !printable) {
         reader.refuse("path", "expected a path from / on without spaces");
+    }
 }
 
 // Names become file names under logs/.
-static bool is_name(std::string_view name) {
+bool is_name(std::string_view name) {
     return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](unsigned char c) {
         return c == '_' || c == '-' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
     });
 }
 
-static void check_program(const Program& program, JsonReader& reader) {
+void check_program(const Program& program, JsonReader& reader) {
     if (!is_name(program.name)) {
         reader.refuse("name",
                       fmt::format("expected 1 to 64 letters, digits, _ or -, found '{}'", program.name));
@@ -90,12 +97,13 @@ static void check_program(const Program& program, JsonReader& reader) {
         reader.refuse("directory", fmt::format("expected an absolute path, found '{}'", program.directory));
     }
     for (const auto& [name, value] : program.environment) {
-        if (name.empty() || name.find('=') != std::string::npos)
+        if (name.empty() || name.find('=') != std::string::npos) {
             reader.refuse("environment." + name, "expected NAME: \"value\"");
+        }
     }
 }
 
-static void read_program(JsonReader& reader, Program& program) {
+void read_program(JsonReader& reader, Program& program) {
     reader.required_text("name", program.name);
     std::string kind;
     reader.required_text("kind", kind);
@@ -121,6 +129,8 @@ static void read_program(JsonReader& reader, Program& program) {
     check_program(program, reader);
 }
 
+}  // namespace
+
 Result<Program> program_from_json(const Json& json) {
     Program program;
     JsonReader reader(json, "the program");
@@ -129,13 +139,16 @@ Result<Program> program_from_json(const Json& json) {
     return program;
 }
 
-static void read_listener(JsonReader& reader, Listener& listener) {
+namespace {
+
+void read_listener(JsonReader& reader, Listener& listener) {
     reader.required_text("name", listener.name);
     reader.required_text("address", listener.address);
     reader.required_text("part", listener.part);
     reader.refuse_others();
-    if (listener.part != "gateway" && listener.part != "broker" && listener.part != "control")
+    if (listener.part != "gateway" && listener.part != "broker" && listener.part != "control") {
         reader.refuse("part", fmt::format("expected gateway, broker or control, found '{}'", listener.part));
+    }
     if (listener.name.empty()) reader.refuse("name", "must not be empty");
     if (listener.address.empty()) reader.refuse("address", "must not be empty");
     // Root opens it, and replaces what has its name: there is this one.
@@ -146,8 +159,8 @@ static void read_listener(JsonReader& reader, Listener& listener) {
 }
 
 // Follows depends_on from `name`; `trail` holds the programs on the way.
-static Result<> check_cycle(const std::map<std::string, const Program*>& programs, const std::string& name,
-                            std::vector<std::string>& trail, std::set<std::string>& cleared) {
+Result<> check_cycle(const std::map<std::string, const Program*>& programs, const std::string& name,
+                     std::vector<std::string>& trail, std::set<std::string>& cleared) {
     if (cleared.contains(name)) return {};
     const auto seen = std::ranges::find(trail, name);
     if (seen != trail.end()) {
@@ -169,7 +182,7 @@ static Result<> check_cycle(const std::map<std::string, const Program*>& program
     return {};
 }
 
-static Result<> check_together(const Desired& desired) {
+Result<> check_together(const Desired& desired) {
     std::map<std::string, const Program*> programs;
     for (const Program& program : desired.programs) {
         if (!programs.emplace(program.name, &program).second) {
@@ -190,6 +203,8 @@ static Result<> check_together(const Desired& desired) {
     }
     return {};
 }
+
+}  // namespace
 
 Result<Desired> desired_from_json(const Json& json) {
     Desired desired;

@@ -10,7 +10,9 @@
 
 namespace havn::io {
 
-static Result<std::string> read_id() {
+namespace {
+
+Result<std::string> read_id() {
     Result<Fd> file = open_file("/proc/self/exe", O_RDONLY, 0);
     if (!file) return std::unexpected(file.error());
     std::string buffer(1u << 20, '\0');
@@ -26,6 +28,8 @@ static Result<std::string> read_id() {
     }
     return fmt::format("{}-{:08x}", size, checksum);
 }
+
+}  // namespace
 
 Result<std::string> binary_id() {
     static const Result<std::string> id = read_id();

@@ -27,8 +27,9 @@ Result<Fd> open_own_folder(const std::string& path) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) return fail_errno("open " + path);
     if (!S_ISDIR(status.st_mode)) {
-        if (!S_ISLNK(status.st_mode))
+        if (!S_ISLNK(status.st_mode)) {
             return fail(Error::Kind::denied, path + " is no folder", "give another one with --data DIR");
+        }
         return fail(Error::Kind::denied, path + " is a link; a data folder must not be one",
                     "name the folder it points to with --data DIR");
     }
@@ -75,10 +76,14 @@ Result<> write_all(int fd, std::string_view data) {
     return {};
 }
 
-static std::string folder_of(const std::string& path) {
+namespace {
+
+std::string folder_of(const std::string& path) {
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();
     return folder.empty() ? "." : folder.string();
 }
+
+}  // namespace
 
 Result<> replace_file(const std::string& path, std::string_view data, unsigned mode) {
     const std::string draft = path + ".new";

@@ -9,16 +9,18 @@
 
 namespace havn::io {
 
-static constexpr std::uint64_t unknown_memory_bytes = 1ull << 30;
+namespace {
 
-static std::uint64_t number_in(const std::string& path, std::uint64_t otherwise) {
+constexpr std::uint64_t unknown_memory_bytes = 1ull << 30;
+
+std::uint64_t number_in(const std::string& path, std::uint64_t otherwise) {
     std::ifstream file(path);
     std::uint64_t number = 0;
     return file >> number ? number : otherwise;  // "max" is no number: no limit
 }
 
 // The path of this process's cgroup in the hierarchy that `marker` ends its line's middle field with.
-static std::string cgroup_path(std::string_view marker) {
+std::string cgroup_path(std::string_view marker) {
     std::ifstream file("/proc/self/cgroup");
     for (std::string line; std::getline(file, line);) {
         const std::size_t first = line.find(':');
@@ -28,6 +30,8 @@ static std::string cgroup_path(std::string_view marker) {
     }
     return {};
 }
+
+}  // namespace
 
 std::uint64_t host_memory_bytes() {
     const long pages = ::sysconf(_SC_PHYS_PAGES), page_bytes = ::sysconf(_SC_PAGESIZE);

@@ -10,7 +10,9 @@
 
 namespace havn::io {
 
-static std::vector<unsigned> numbers_in(const char* variable) {
+namespace {
+
+std::vector<unsigned> numbers_in(const char* variable) {
     std::vector<unsigned> numbers;
     const char* text = std::getenv(variable);
     std::string_view rest(text ? text : "");
@@ -24,11 +26,14 @@ static std::vector<unsigned> numbers_in(const char* variable) {
     return numbers;
 }
 
+}  // namespace
+
 std::optional<Fd> inherited_rpc_socket() {
     const std::vector<unsigned> numbers = numbers_in(rpc_variable);
     ::unsetenv(rpc_variable);
-    if (numbers.size() != 1 || ::fcntl(static_cast<int>(numbers[0]), F_SETFD, FD_CLOEXEC) != 0)
+    if (numbers.size() != 1 || ::fcntl(static_cast<int>(numbers[0]), F_SETFD, FD_CLOEXEC) != 0) {
         return std::nullopt;
+    }
     return Fd(static_cast<int>(numbers[0]));
 }
 

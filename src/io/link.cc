@@ -13,7 +13,11 @@
 
 namespace havn::io {
 
-static constexpr std::size_t header_bytes = 4;
+namespace {
+
+constexpr std::size_t header_bytes = 4;
+
+}  // namespace
 
 Result<std::pair<Fd, Fd>> Link::make_pair() {
     int ends[2];
@@ -46,9 +50,13 @@ struct Link::State {
     bool descriptors_lost = false;  // of the present message
 };
 
-static bool is_of_type(const Json& body, const char* type) {
+namespace {
+
+bool is_of_type(const Json& body, const char* type) {
     return body.is_object() && text_of(body, "type") == type;
 }
+
+}  // namespace
 
 Link::Link(Executor executor, Fd socket) : state_(std::make_shared<State>(executor)) {
     ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
@@ -84,8 +92,9 @@ Result<> Link::send_text(std::string_view text, const std::vector<int>& descript
     }
     State::Outgoing message;
     const auto size = static_cast<std::uint32_t>(text.size());
-    for (std::size_t i = 0; i < header_bytes; ++i)
+    for (std::size_t i = 0; i < header_bytes; ++i) {
         message.bytes.push_back(static_cast<char>(size >> (8 * i)));
+    }
     message.bytes += text;
     for (const int fd : descriptors) {
         Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));

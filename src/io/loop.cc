@@ -6,7 +6,9 @@
 
 namespace havn::io {
 
-static void end_of_task(std::exception_ptr error) {
+namespace {
+
+void end_of_task(std::exception_ptr error) {
     if (!error) return;
     try {
         std::rethrow_exception(error);
@@ -17,6 +19,8 @@ static void end_of_task(std::exception_ptr error) {
     }
     std::abort();
 }
+
+}  // namespace
 
 void Loop::spawn(Task<void> task) {
     asio::co_spawn(context_, std::move(task), end_of_task);

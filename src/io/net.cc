@@ -19,10 +19,12 @@
 
 namespace havn::io {
 
-static constexpr std::size_t unix_path_max = sizeof(sockaddr_un::sun_path) - 1;
+namespace {
+
+constexpr std::size_t unix_path_max = sizeof(sockaddr_un::sun_path) - 1;
 
 // A path short enough for sockaddr_un. For a long one, `folder` keeps open what the path goes through.
-static Result<std::string> short_unix_path(const std::string& path, Fd& folder) {
+Result<std::string> short_unix_path(const std::string& path, Fd& folder) {
     if (path.size() <= unix_path_max) return path;
     const std::filesystem::path full(path);
     Result<Fd> opened = open_file(full.parent_path().string(), O_PATH | O_DIRECTORY);
@@ -35,9 +37,11 @@ static Result<std::string> short_unix_path(const std::string& path, Fd& folder) 
     return shorter;
 }
 
-static Address tcp_address(const asio::ip::address& address, std::uint16_t port) {
+Address tcp_address(const asio::ip::address& address, std::uint16_t port) {
     return {asio::ip::tcp::endpoint(address, port), false};
 }
+
+}  // namespace
 
 Result<Address> parse_address(std::string_view text) {
     if (text.starts_with("unix:")) {
@@ -69,8 +73,9 @@ Result<Address> parse_address(std::string_view text) {
     return tcp_address(address, port);
 }
 
-static Result<Fd> bind_and_listen(const Address& address, std::string_view text,
-                                  const ListenOptions& options) {
+namespace {
+
+Result<Fd> bind_and_listen(const Address& address, std::string_view text, const ListenOptions& options) {
     const int family = address.endpoint.protocol().family();
     Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno("socket");
@@ -107,6 +112,8 @@ static Result<Fd> bind_and_listen(const Address& address, std::string_view text,
     if (::listen(socket.get(), options.backlog) != 0) return fail_errno("listen on " + std::string(text));
     return socket;
 }
+
+}  // namespace
 
 Result<Fd> listen_on(std::string_view text, const ListenOptions& options) {
     if (!text.starts_with("unix:")) {

@@ -6,8 +6,12 @@
 
 namespace havn::rpc {
 
-static constexpr std::size_t answer_bytes_max = 256u << 20;
-static constexpr std::size_t line_bytes_max = 16u << 20;
+namespace {
+
+constexpr std::size_t answer_bytes_max = 256u << 20;
+constexpr std::size_t line_bytes_max = 16u << 20;
+
+}  // namespace
 
 // One request's connection. Its deadline closes the socket, which ends whatever waits on it.
 struct LineReader::State {
@@ -33,20 +37,23 @@ struct LineReader::State {
 
 using State = LineReader::State;
 
-static Error unanswered(const std::string& address, const Error& cause) {
+namespace {
+
+Error unanswered(const std::string& address, const Error& cause) {
     if (cause.kind == Error::Kind::invalid) return {cause.kind, address + ": " + cause.message, {}};
     return {Error::Kind::unavailable, address + ": no answer", {}};
 }
 
 // Sends the request and reads the answer's head. The deadline stays armed.
-static Task<Result<std::unique_ptr<State>>> start(std::string address, std::string method, std::string target,
-                                                  Json body, Duration timeout) {
+Task<Result<std::unique_ptr<State>>> start(std::string address, std::string method, std::string target,
+                                           Json body, Duration timeout) {
     const Time deadline = io::now() + timeout;
     Result<io::StreamSocket> socket = co_await io::connect_to(address, timeout);
     if (!socket) {
         Error cause = socket.error();
-        if (cause.kind == Error::Kind::not_found)
+        if (cause.kind == Error::Kind::not_found) {
             cause.kind = Error::Kind::unavailable;  // no socket file yet
+        }
         co_return std::unexpected(std::move(cause));
     }
     auto state = std::make_unique<State>(std::move(*socket));
@@ -64,6 +71,8 @@ static Task<Result<std::unique_ptr<State>>> start(std::string address, std::stri
     state->status = head->status;
     co_return state;
 }
+
+}  // namespace
 
 Task<Result<std::string>> Client::text(std::string method, std::string target, Json body, Duration timeout) {
     Result<std::unique_ptr<State>> state =

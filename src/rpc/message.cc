@@ -56,9 +56,13 @@ int status_of(Error::Kind kind) {
     return 500;
 }
 
-static constexpr std::array kinds{Error::Kind::invalid, Error::Kind::not_found,   Error::Kind::conflict,
-                                  Error::Kind::denied,  Error::Kind::unavailable, Error::Kind::corrupt,
-                                  Error::Kind::internal};
+namespace {
+
+constexpr std::array kinds{Error::Kind::invalid, Error::Kind::not_found,   Error::Kind::conflict,
+                           Error::Kind::denied,  Error::Kind::unavailable, Error::Kind::corrupt,
+                           Error::Kind::internal};
+
+}  // namespace
 
 Json to_json(const Error& error) {
     return {{"error", {{"kind", name(error.kind)}, {"message", error.message}, {"remedy", error.remedy}}}};
@@ -81,7 +85,11 @@ Error error_from(int status, std::string_view body) {
     return {Error::Kind::internal, "answered " + std::to_string(status), {}};
 }
 
-static constexpr std::string_view hex_digits = "0123456789ABCDEF";
+namespace {
+
+constexpr std::string_view hex_digits = "0123456789ABCDEF";
+
+}  // namespace
 
 std::string encode(std::string_view text) {
     std::string encoded;
@@ -99,12 +107,16 @@ std::string encode(std::string_view text) {
     return encoded;
 }
 
-static int hex_value(char c) {
+namespace {
+
+int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     return -1;
 }
+
+}  // namespace
 
 std::string decode(std::string_view text) {
     std::string decoded;

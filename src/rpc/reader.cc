@@ -4,12 +4,16 @@
 
 namespace havn::rpc {
 
-static constexpr std::size_t head_bytes_max = 64u << 10;
-static constexpr std::size_t header_count_max = 64;
+namespace {
 
-static std::unexpected<Error> refused(http1::Rule rule) {
+constexpr std::size_t head_bytes_max = 64u << 10;
+constexpr std::size_t header_count_max = 64;
+
+std::unexpected<Error> refused(http1::Rule rule) {
     return fail(Error::Kind::invalid, "not HTTP/1.1: " + std::string(http1::row(rule).text));
 }
+
+}  // namespace
 
 io::Task<Result<bool>> Reader::fill() {
     const std::size_t before = buffer_.size();
@@ -34,12 +38,16 @@ void Reader::expect(const http1::Framing& framing) {
     chunked_ = {};
 }
 
-static Result<bool> head_is_whole(const http1::Parsed& parsed, std::size_t received) {
+namespace {
+
+Result<bool> head_is_whole(const http1::Parsed& parsed, std::size_t received) {
     if (parsed.progress == http1::Progress::malformed) return refused(parsed.rule);
     if (parsed.progress == http1::Progress::complete) return true;
     if (received > head_bytes_max) return fail(Error::Kind::invalid, "the head is longer than 64 KiB");
     return false;
 }
+
+}  // namespace
 
 Result<std::optional<Head>> Reader::try_request_head() {
     std::array<http1::Header, header_count_max> storage;

@@ -15,7 +15,9 @@
 
 namespace havn::rpc {
 
-static std::vector<std::string> segments_of(std::string_view path) {
+namespace {
+
+std::vector<std::string> segments_of(std::string_view path) {
     std::vector<std::string> segments;
     while (!path.empty()) {
         path.remove_prefix(path.front() == '/' ? 1 : 0);
@@ -26,6 +28,8 @@ static std::vector<std::string> segments_of(std::string_view path) {
     return segments;
 }
 
+}  // namespace
+
 struct Route {
     std::string method;
     std::vector<std::string> pattern;
@@ -35,9 +39,13 @@ struct Route {
     std::map<std::string, std::string> parameters(const std::vector<std::string>& path) const;
 };
 
-static bool is_parameter(std::string_view segment) {
+namespace {
+
+bool is_parameter(std::string_view segment) {
     return segment.starts_with('{');
 }
+
+}  // namespace
 
 bool Route::matches(const std::vector<std::string>& path) const {
     if (path.size() != pattern.size()) return false;
@@ -55,7 +63,9 @@ std::map<std::string, std::string> Route::parameters(const std::vector<std::stri
     return found;
 }
 
-static void read_query(std::string_view text, std::map<std::string, std::string>& query) {
+namespace {
+
+void read_query(std::string_view text, std::map<std::string, std::string>& query) {
     while (!text.empty()) {
         const std::size_t end = std::min(text.find('&'), text.size());
         const std::string_view pair = text.substr(0, end);
@@ -64,6 +74,8 @@ static void read_query(std::string_view text, std::map<std::string, std::string>
         text.remove_prefix(std::min(end + 1, text.size()));
     }
 }
+
+}  // namespace
 
 struct Connection {
     explicit Connection(io::StreamSocket accepted)
@@ -177,11 +189,15 @@ Task<void> Server::State::accept(std::shared_ptr<State> self) {
     }
 }
 
-static Task<Result<>> write(io::StreamSocket& socket, std::string bytes) {
+namespace {
+
+Task<Result<>> write(io::StreamSocket& socket, std::string bytes) {
     auto [error, size] = co_await io::asio::async_write(socket, io::asio::buffer(bytes), io::result);
     if (error) co_return fail_errno("answer", error.value());
     co_return Result<>{};
 }
+
+}  // namespace
 
 // A streamed body: each line one chunk (RFC 9112 §7.1).
 class ChunkedLines : public Lines {
@@ -205,7 +221,9 @@ class ChunkedLines : public Lines {
     std::shared_ptr<Connection> connection_;
 };
 
-static Task<Result<>> send(std::shared_ptr<Connection> connection, Response response, bool keep_alive) {
+namespace {
+
+Task<Result<>> send(std::shared_ptr<Connection> connection, Response response, bool keep_alive) {
     std::string head = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", response.status,
                                    http1::reason(static_cast<unsigned>(response.status)), response.type);
     if (!keep_alive) head += "Connection: close\r\n";
@@ -223,7 +241,7 @@ static Task<Result<>> send(std::shared_ptr<Connection> connection, Response resp
 
 // Answers what cannot be read further, then takes what the peer is still sending: closing with bytes unread
 // would make the kernel discard the answer.
-static Task<void> refuse(std::shared_ptr<Connection> connection, Error reason) {
+Task<void> refuse(std::shared_ptr<Connection> connection, Error reason) {
     Connection::arm(connection, seconds(2));
     Result<> sent = co_await send(connection, error(reason), false);
     if (!sent) co_return;
@@ -237,6 +255,8 @@ static Task<void> refuse(std::shared_ptr<Connection> connection, Error reason) {
     }
     connection->deadline.cancel();
 }
+
+}  // namespace
 
 // The rest of a request whose head is there.
 Task<Result<Request>> Server::State::receive(Connection& connection, Head head) {
@@ -277,12 +297,15 @@ Task<Response> Server::State::answer(Request request) {
     co_return error({Error::Kind::not_found, "no such path: " + request.path, {}});
 }
 
+namespace {
+
 // Why the peer may not ask; nothing when it may.
-static std::optional<Error> objection(int socket, const std::set<uid_t>& callers) {
+std::optional<Error> objection(int socket, const std::set<uid_t>& callers) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
         return Error{Error::Kind::denied, "it is not known who asks", {}};
+    }
     if (callers.contains(peer.uid)) return std::nullopt;
     std::string others;
     for (const uid_t uid : callers) {
@@ -290,6 +313,8 @@ static std::optional<Error> objection(int socket, const std::set<uid_t>& callers
     }
     return Error{Error::Kind::denied, fmt::format("uid {} may not ask; root{} may", peer.uid, others), {}};
 }
+
+}  // namespace
 
 Task<void> Server::State::serve(std::shared_ptr<State> self, std::shared_ptr<Connection> connection,
                                 io::Gate::Holder) {

@@ -15,6 +15,7 @@
 #include "rpc/client.h"
 
 namespace havn::rpc {
+
 namespace {
 
 // A server on a loop of its own, for clients that block or share the loop.
@@ -281,7 +282,7 @@ TEST_F(RpcTest, everybody_may_ask_on_a_socket_that_serves_everybody) {
 }
 
 // Waits until the server has closed the connection; what it sent is not read.
-static bool closes(const io::Fd& socket) {
+bool closes(const io::Fd& socket) {
     pollfd waited{socket.get(), 0, 0};
     return ::poll(&waited, 1, 10'000) == 1 && (waited.revents & POLLHUP) != 0;
 }
@@ -306,4 +307,5 @@ TEST_F(RpcTest, a_client_that_does_not_take_its_answer_loses_the_connection) {
 }
 
 }  // namespace
+
 }  // namespace havn::rpc

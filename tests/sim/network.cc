@@ -57,10 +57,11 @@ End::Moved End::send(std::string_view bytes) {
     if (taken > 1 && random.once_in(faults.short_send_once_in)) taken = random.between(1, taken);
     // A sender that was given less than it had looks again when there is room.
     if (taken < bytes.size()) {
-        if (taken < room)
+        if (taken < room) {
             note({.writable = true});
-        else
+        } else {
             peer_->starved_sender_ = true;
+        }
     }
     bytes_sent_ += taken;
     peer_->in_flight_ += taken;

@@ -8,7 +8,9 @@
 
 namespace havn::prometheus {
 
-static void append_label_value(std::string& out, std::string_view value) {
+namespace {
+
+void append_label_value(std::string& out, std::string_view value) {
     while (!value.empty()) {
         const char c = value.front();
         std::size_t size = utf8_size(value);
@@ -24,6 +26,8 @@ static void append_label_value(std::string& out, std::string_view value) {
         value.remove_prefix(size);
     }
 }
+
+}  // namespace
 
 void Writer::family(std::string_view name, std::string_view type, std::string_view help) {
     name_ = name;

@@ -74,8 +74,9 @@ std::optional<std::uint64_t> size_factor(std::string_view letters) {
     for (const char c : letters) unit += upper(c);
     if (unit.size() == 3 && unit.ends_with("IB")) unit.resize(1);
     if (unit.size() == 2 && unit.ends_with('B') && unit != "BB") unit.resize(1);
-    for (const auto& known : size_units)
+    for (const auto& known : size_units) {
         if (known.name == unit) return known.factor;
+    }
     return std::nullopt;
 }
 
@@ -122,9 +123,11 @@ std::string format_duration(milliseconds duration) {
 }
 
 std::string format_size(std::uint64_t bytes) {
-    for (const auto& unit : size_units)
-        if (bytes >= unit.factor && bytes % unit.factor == 0)
+    for (const auto& unit : size_units) {
+        if (bytes >= unit.factor && bytes % unit.factor == 0) {
             return fmt::format("{}{}", bytes / unit.factor, unit.name);
+        }
+    }
     return "0B";
 }
 

@@ -48,10 +48,12 @@ TEST(Units, what_is_no_size_is_refused_with_an_example) {
 }
 
 TEST(Units, what_is_formatted_parses_back) {
-    for (const std::int64_t ms : {0ll, 1ll, 999ll, 1'000ll, 1'500ll, 90'000ll, 86'400'001ll, 1ll << 53})
+    for (const std::int64_t ms : {0ll, 1ll, 999ll, 1'000ll, 1'500ll, 90'000ll, 86'400'001ll, 1ll << 53}) {
         EXPECT_EQ(parse_duration(format_duration(milliseconds(ms))).value(), milliseconds(ms));
-    for (const std::uint64_t bytes : {0ull, 1ull, 1'023ull, 1'024ull, 1'536ull, 50ull << 20, 3ull << 40})
+    }
+    for (const std::uint64_t bytes : {0ull, 1ull, 1'023ull, 1'024ull, 1'536ull, 50ull << 20, 3ull << 40}) {
         EXPECT_EQ(parse_size(format_size(bytes)).value(), bytes);
+    }
     EXPECT_EQ(format_duration(milliseconds(90'000)), "1m30s");
     EXPECT_EQ(format_size(256u << 20), "256M");
     EXPECT_EQ(format_size(1'536), "1536B");

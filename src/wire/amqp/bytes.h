@@ -16,15 +16,17 @@ template <class Integer>
 Integer load(const char* from) {
     Integer value;
     std::memcpy(&value, from, sizeof value);
-    if constexpr (sizeof value > 1 && std::endian::native == std::endian::little)
+    if constexpr (sizeof value > 1 && std::endian::native == std::endian::little) {
         value = std::byteswap(value);
+    }
     return value;
 }
 
 template <class Integer>
 char* store(char* to, Integer value) {
-    if constexpr (sizeof value > 1 && std::endian::native == std::endian::little)
+    if constexpr (sizeof value > 1 && std::endian::native == std::endian::little) {
         value = std::byteswap(value);
+    }
     std::memcpy(to, &value, sizeof value);
     return to + sizeof value;
 }

@@ -5,7 +5,7 @@
 namespace havn::amqp {
 namespace {
 
-TEST(AFrame, IsCompleteOnlyWithItsLastByte) {
+TEST(AFrame, is_complete_only_with_its_last_byte) {
     std::string bytes;
     append_frame(bytes, FrameType::body, 3, "payload");
     for (std::size_t size = 0; size < bytes.size(); ++size) {
@@ -21,14 +21,14 @@ TEST(AFrame, IsCompleteOnlyWithItsLastByte) {
     EXPECT_EQ(parsed.frame.payload, "payload");
 }
 
-TEST(AFrame, WithoutItsEndMarkIsMalformed) {
+TEST(AFrame, without_its_end_mark_is_malformed) {
     std::string bytes;
     append_frame(bytes, FrameType::body, 3, "payload");
     bytes.back() = '\0';
     EXPECT_EQ(parse_frame(bytes, 4'096).status, Parse::bad_end);
 }
 
-TEST(AFrame, IsMeasuredWithItsOverhead) {
+TEST(AFrame, is_measured_with_its_overhead) {
     std::string bytes;
     append_frame(bytes, FrameType::body, 1, std::string(4'096 - frame_overhead, 'x'));
     EXPECT_EQ(parse_frame(bytes, 4'096).status, Parse::complete);
@@ -36,7 +36,7 @@ TEST(AFrame, IsMeasuredWithItsOverhead) {
     EXPECT_EQ(parse_frame(bytes, 0).status, Parse::complete) << "0 means no bound";
 }
 
-TEST(AFrame, ThatWouldBeTooLargeIsRefusedBeforeItIsThere) {
+TEST(AFrame, that_would_be_too_large_is_refused_before_it_is_there) {
     EXPECT_EQ(parse_frame(std::string_view("\x01\0\0\xff\xff\xff\xff", 7), 4'096).status, Parse::too_large);
     EXPECT_EQ(parse_frame(std::string_view("\x01\0\0\xff\xff\xff\xff", 7), 0).status, Parse::need_more);
 }
@@ -58,7 +58,7 @@ std::vector<std::size_t> body_frames(std::size_t body, std::uint32_t frame_max) 
     return sizes;
 }
 
-TEST(AContent, IsCutIntoFramesThatFit) {
+TEST(AContent, is_cut_into_frames_that_fit) {
     EXPECT_EQ(body_frames(0, 4'096), (std::vector<std::size_t>{}));
     EXPECT_EQ(body_frames(1, 4'096), (std::vector<std::size_t>{1}));
     EXPECT_EQ(body_frames(4'088, 4'096), (std::vector<std::size_t>{4'088}));
@@ -66,7 +66,7 @@ TEST(AContent, IsCutIntoFramesThatFit) {
     EXPECT_EQ(body_frames(100'000, 0), (std::vector<std::size_t>{100'000}));
 }
 
-TEST(Extend, WritesNothingBehindWhatWasAsked) {
+TEST(Extend, writes_nothing_behind_what_was_asked) {
     std::string text = "short";  // grows out of the string's own buffer
     store_bytes(extend(text, 20), "12345678901234567890");
     EXPECT_EQ(text, "short12345678901234567890");

@@ -57,14 +57,14 @@ void comes_back_as_it_went() {
     }
 }
 
-TEST(EveryMethod, ComesBackAsItWent) {
+TEST(EveryMethod, comes_back_as_it_went) {
 #define METHOD(Class, class_number, Name, method_number, has_content, ...) \
     comes_back_as_it_went<Class##Name>();
 #include "wire/amqp/methods.def"
 #undef METHOD
 }
 
-TEST(EveryMethod, IsKnownByItsName) {
+TEST(EveryMethod, is_known_by_its_name) {
 #define METHOD(Class, class_number, Name, method_number, has_content, ...)            \
     EXPECT_EQ(method_name(method_id(class_number, method_number)), #Class "." #Name); \
     EXPECT_TRUE(is_known_method(method_id(class_number, method_number)));
@@ -74,7 +74,7 @@ TEST(EveryMethod, IsKnownByItsName) {
     EXPECT_EQ(method_name(0), "unknown");
 }
 
-TEST(Bits, ShareAnOctetWithTheFirstLowest) {
+TEST(Bits, share_an_octet_with_the_first_lowest) {
     QueueDeclare method;
     method.durable = true;      // the second of five
     method.auto_delete = true;  // the fourth
@@ -83,7 +83,7 @@ TEST(Bits, ShareAnOctetWithTheFirstLowest) {
     EXPECT_EQ(bytes, expected);
 }
 
-TEST(AMethod, WithABrokenTableIsMalformed) {
+TEST(AMethod, with_a_broken_table_is_malformed) {
     // queue.unbind: short 0, three empty strings, a table of 3 bytes that names no type.
     EXPECT_EQ(decode<QueueUnbind>(std::string_view("\0\0\0\0\0\0\0\0\x03\x01k?", 12)), std::nullopt);
     EXPECT_NE(decode<QueueUnbind>(std::string_view("\0\0\0\0\0\0\0\0\x03\x01kV", 12)), std::nullopt);
@@ -170,7 +170,7 @@ std::string specification_name(std::string_view class_name, std::string_view nam
     return text;
 }
 
-TEST(TheTable, AgreesWithTheSpecification) {
+TEST(TheTable, agrees_with_the_specification) {
     std::ifstream file(specification);
     if (!file) GTEST_SKIP() << "Debian package amqp-specs is not installed";
     std::stringstream text;

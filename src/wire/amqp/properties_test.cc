@@ -28,7 +28,7 @@ Properties all_fourteen(const Table& headers) {
     return p;
 }
 
-TEST(Properties, AllFourteenComeBackAsTheyWent) {
+TEST(Properties, all_fourteen_come_back_as_they_went) {
     TableWriter headers;
     headers.text("key", "value");
     const Properties properties = all_fourteen(headers.table());
@@ -41,7 +41,7 @@ TEST(Properties, AllFourteenComeBackAsTheyWent) {
     EXPECT_EQ(parse_properties(bytes + "x"), std::nullopt);
 }
 
-TEST(Properties, EachAloneComesBackAsItWent) {
+TEST(Properties, each_alone_comes_back_as_it_went) {
     TableWriter headers;
     headers.integer("n", 1);
     for (unsigned bit = 2; bit < 16; ++bit) {
@@ -57,23 +57,23 @@ TEST(Properties, EachAloneComesBackAsItWent) {
     }
 }
 
-TEST(Properties, AbsentOnesReadAsNothing) {
+TEST(Properties, absent_ones_read_as_nothing) {
     const auto properties = parse_properties(std::string_view("\0\0", 2));
     ASSERT_TRUE(properties);
     EXPECT_EQ(*properties, Properties{});
     EXPECT_FALSE(properties->persistent());
 }
 
-TEST(Properties, FlagsThatMeanNothingAreRefused) {
+TEST(Properties, flags_that_mean_nothing_are_refused) {
     EXPECT_EQ(parse_properties(std::string_view("\0\x01", 2)), std::nullopt);
     EXPECT_EQ(parse_properties(std::string_view("\0\x02", 2)), std::nullopt);
 }
 
-TEST(Properties, WithBrokenHeadersAreRefused) {
+TEST(Properties, with_broken_headers_are_refused) {
     EXPECT_EQ(parse_properties(std::string_view("\x20\0\0\0\0\x03\x01k?", 9)), std::nullopt);
 }
 
-TEST(AContentHeader, NamesClassSizeAndProperties) {
+TEST(AContentHeader, names_class_size_and_properties) {
     const auto header = parse_content_header(std::string_view("\0\x3c\0\0\0\0\0\0\0\0\1\0\0\0", 14));
     ASSERT_TRUE(header);
     EXPECT_EQ(header->class_id, basic_class);

@@ -44,7 +44,7 @@ constexpr TypeCase every_type[] = {
 
 class EveryType : public ::testing::TestWithParam<TypeCase> {};
 
-TEST_P(EveryType, IsReadAndWrittenBack) {
+TEST_P(EveryType, is_read_and_written_back) {
     const std::string bytes = one(GetParam().bytes);
     ASSERT_TRUE(is_valid_table(bytes));
     TableReader reader(Table{bytes});
@@ -56,7 +56,7 @@ TEST_P(EveryType, IsReadAndWrittenBack) {
     EXPECT_EQ(TableWriter().value("k", entry->value).bytes(), bytes);
 }
 
-TEST_P(EveryType, IsMalformedWhenCutShort) {
+TEST_P(EveryType, is_malformed_when_cut_short) {
     const std::string bytes = one(GetParam().bytes);
     for (std::size_t size = 1; size < bytes.size(); ++size) {
         EXPECT_FALSE(is_valid_table(bytes.substr(0, size))) << size;
@@ -70,7 +70,7 @@ std::optional<std::int64_t> integer(std::string_view value) {
     return Value{value[0], value.substr(1)}.integer();
 }
 
-TEST(Integers, OfEveryWidthHaveTheirValue) {
+TEST(Integers, of_every_width_have_their_value) {
     EXPECT_EQ(integer("b\xfe"sv), -2);
     EXPECT_EQ(integer("B\xfe"sv), 254);
     EXPECT_EQ(integer("s\xff\xfe"sv), -2);
@@ -83,23 +83,23 @@ TEST(Integers, OfEveryWidthHaveTheirValue) {
     EXPECT_EQ(integer("t\x01"sv), std::nullopt);
 }
 
-TEST(Integers, AreEquivalentByValueWhateverTheirWidth) {
+TEST(Integers, are_equivalent_by_value_whatever_their_width) {
     const Value small{'b', "\x05"sv}, large{'l', "\0\0\0\0\0\0\0\x05"sv}, other{'l', "\0\0\0\0\0\0\0\x06"sv};
     EXPECT_TRUE(small.equivalent(large));
     EXPECT_FALSE(small.equivalent(other));
     EXPECT_FALSE(small.equivalent(Value{'S', "\x05"sv}));
 }
 
-TEST(ATable, OfAnUnknownTypeIsMalformed) {
+TEST(ATable, of_an_unknown_type_is_malformed) {
     EXPECT_FALSE(is_valid_table(one("?")));
 }
 
-TEST(ATable, ThatIsWrongDeepInsideIsMalformed) {
+TEST(ATable, that_is_wrong_deep_inside_is_malformed) {
     EXPECT_FALSE(is_valid_table(one("F\0\0\0\x03\x01kt"sv)));
     EXPECT_FALSE(is_valid_table(one("A\0\0\0\x01t"sv)));
 }
 
-TEST(ATable, NestedWithoutEndIsMalformed) {
+TEST(ATable, nested_without_end_is_malformed) {
     std::string bytes;
     for (int depth = 1; depth < table_depth_max; ++depth) bytes = TableWriter().table("k", {bytes}).bytes();
     EXPECT_TRUE(is_valid_table(bytes));
@@ -107,7 +107,7 @@ TEST(ATable, NestedWithoutEndIsMalformed) {
     EXPECT_FALSE(is_valid_table(bytes));
 }
 
-TEST(ATable, IsSearchedByName) {
+TEST(ATable, is_searched_by_name) {
     TableWriter table;
     table.integer("a", 1).text("b", "two").int32("c", 3).boolean("d", true).timestamp("e", 5);
     EXPECT_EQ(find(table.table(), "b")->text(), "two");
@@ -116,7 +116,7 @@ TEST(ATable, IsSearchedByName) {
     EXPECT_FALSE(find(table.table(), "z"));
 }
 
-TEST(AnArray, GivesItsElementsInOrder) {
+TEST(AnArray, gives_its_elements_in_order) {
     std::string elements;
     append_value(elements, {'S', "first"});
     append_value(elements, {'t', "\x01"});

@@ -22,8 +22,9 @@ ChunkedDecoder::Step ChunkedDecoder::next(std::string_view input) {
         if (!step(input[at])) return {Event::malformed, at, 0, {}, rule_};
         ++at;
         if (state_ == State::finished) return {Event::end, at, 0, {}, Rule::none};
-        if (before == State::size_lf && state_ == State::data)
+        if (before == State::size_lf && state_ == State::data) {
             return {Event::chunk, at, left_, {}, Rule::none};
+        }
     }
     result.eaten = at;
     return result;

@@ -60,8 +60,9 @@ struct FramingFields {
     void add_length(std::string_view value) {
         const bool repeated = length.has_value() || length_rule != Rule::none;
         const auto parsed = length_may_repeat ? parse_repeated_length(value) : parse_length(value);
-        if (repeated && (!length_may_repeat || !parsed || length != *parsed))
+        if (repeated && (!length_may_repeat || !parsed || length != *parsed)) {
             length_rule = Rule::length_repeated;
+        }
         if (!parsed && length_rule == Rule::none) length_rule = parsed.error();
         length_repeated |= repeated || value.contains(',');
         if (parsed) length = *parsed;
@@ -94,8 +95,9 @@ std::expected<Framing, Rule> decide(const FramingFields& fields, std::uint8_t mi
     if (fields.length_rule != Rule::none) return std::unexpected(fields.length_rule);
     if (fields.coding) {
         if (minor == 0) return std::unexpected(Rule::coding_in_1_0);
-        if (const Rule rule = check_coding(fields.coding->value); rule != Rule::none)
+        if (const Rule rule = check_coding(fields.coding->value); rule != Rule::none) {
             return std::unexpected(rule);
+        }
         return Framing{Framing::Kind::chunked, 0};
     }
     return has_length ? Framing{Framing::Kind::length, *fields.length} : Framing{};

@@ -11,16 +11,18 @@ Method find_method(std::string_view text) {
     return Method::other;
 }
 
-// Length, first and last letter tell the known names apart: checked below, at compile time.
-static constexpr std::size_t field_slots = 128;
+namespace {
 
-static constexpr std::size_t field_slot(std::string_view name) {
+// Length, first and last letter tell the known names apart: checked below, at compile time.
+constexpr std::size_t field_slots = 128;
+
+constexpr std::size_t field_slot(std::string_view name) {
     const auto first = static_cast<unsigned char>(name.front() | 0x20);
     const auto last = static_cast<unsigned char>(name.back() | 0x20);
     return (name.size() + first * 3 + last * 4) % field_slots;
 }
 
-static constexpr std::array<std::uint8_t, field_slots> make_field_index() {
+constexpr std::array<std::uint8_t, field_slots> make_field_index() {
     std::array<std::uint8_t, field_slots> index{};
     for (std::size_t i = 1; i < fields.size(); ++i) {
         index[field_slot(fields[i].name)] = static_cast<std::uint8_t>(i);
@@ -28,15 +30,17 @@ static constexpr std::array<std::uint8_t, field_slots> make_field_index() {
     return index;
 }
 
-static constexpr std::array<std::uint8_t, field_slots> field_index = make_field_index();
+constexpr std::array<std::uint8_t, field_slots> field_index = make_field_index();
 
-static consteval bool every_field_is_found() {
+consteval bool every_field_is_found() {
     for (std::size_t i = 1; i < fields.size(); ++i) {
         if (field_index[field_slot(fields[i].name)] != i) return false;
     }
     return true;
 }
 static_assert(every_field_is_found(), "two known fields share a slot: change the factors of field_slot");
+
+}  // namespace
 
 Field find_field(std::string_view name) {
     if (name.empty()) return Field::other;
@@ -152,7 +156,9 @@ std::string_view reason(unsigned status) {
     }
 }
 
-static constexpr std::array<RuleRow, 26> rules{{
+namespace {
+
+constexpr std::array<RuleRow, 26> rules{{
     {200, "nothing is wrong"},
     {400, "the request line is not METHOD SP TARGET SP HTTP/1.1"},
     {400, "the request target is not a path, an http URL or *"},
@@ -181,6 +187,8 @@ static constexpr std::array<RuleRow, 26> rules{{
     {400, "Connection names more than 16 options"},
 }};
 static_assert(static_cast<std::size_t>(Rule::connection_options) + 1 == rules.size());
+
+}  // namespace
 
 const RuleRow& row(Rule rule) {
     return rules[static_cast<std::size_t>(rule)];
