@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/body.h"
+#include "gateway/core/http1/body.h"
 
 using havn::gateway::Body;
 using havn::http1::Framing;

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/path.h"
-#include "gateway/core/route_table.h"
+#include "gateway/core/policy/path.h"
+#include "gateway/core/policy/route_table.h"
 
 using namespace havn::gateway;
 

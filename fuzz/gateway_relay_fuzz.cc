@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/body.h"
-#include "gateway/core/forward.h"
+#include "gateway/core/http1/body.h"
+#include "gateway/core/http1/forward.h"
 #include "gateway/shell/worker.h"
 #include "io/fd.h"
 #include "wire/http1/framing.h"
@@ -129,7 +129,7 @@ class Folder {
 struct Harness {
     Harness() {
         Config config;
-        Upstream web;
+        UpstreamConfig web;
         web.name = "web";
         web.max_fails = 0;
         config.upstreams.push_back(web);

@@ -12,7 +12,7 @@ namespace havn::gateway {
 
 namespace {
 
-void read_upstream(JsonReader& reader, Upstream& upstream) {
+void read_upstream(JsonReader& reader, UpstreamConfig& upstream) {
     reader.required_text("name", upstream.name);
     std::string balance = "round_robin";
     reader.text("balance", balance);
@@ -81,7 +81,7 @@ void read_broker(JsonReader& reader, BrokerAddress& broker) {
 
 void check_references(const Config& config, JsonReader& reader) {
     for (const Route& route : config.routes) {
-        const auto is_it = [&](const Upstream& upstream) { return upstream.name == route.service; };
+        const auto is_it = [&](const UpstreamConfig& upstream) { return upstream.name == route.service; };
         if (!route.service.empty() && std::ranges::none_of(config.upstreams, is_it)) {
             reader.refuse("routes", fmt::format("route {}{} names service '{}', which is not in upstreams",
                                                 route.host, route.path, route.service));
@@ -95,7 +95,7 @@ void check_references(const Config& config, JsonReader& reader) {
     }
 }
 
-Json to_json(const Upstream& upstream) {
+Json to_json(const UpstreamConfig& upstream) {
     return {{"name", upstream.name},
             {"balance", upstream.balance == Balance::round_robin ? "round_robin" : "least_connections"},
             {"max_fails", upstream.max_fails},
@@ -149,7 +149,7 @@ Json to_json(const Config& config) {
                 {"vhost", config.broker.vhost},
                 {"confirm_timeout_ms", config.broker.confirm_timeout.count()}}},
               {"trusted_proxies", config.trusted_proxies}};
-    for (const Upstream& upstream : config.upstreams) json["upstreams"].push_back(to_json(upstream));
+    for (const UpstreamConfig& upstream : config.upstreams) json["upstreams"].push_back(to_json(upstream));
     for (const Route& route : config.routes) json["routes"].push_back(to_json(route));
     return json;
 }

@@ -20,7 +20,7 @@ struct Fallback {
     std::string body;
 };
 
-struct Upstream {  // one service; its endpoints come over the link
+struct UpstreamConfig {  // one service; its endpoints come over the link
     std::string name;
     Balance balance = Balance::round_robin;
     std::uint32_t max_fails = 3;  // within fail_timeout: then no requests for fail_timeout; 0 = never
@@ -68,7 +68,7 @@ struct Config {
     std::uint32_t threads = 0;  // 0: one per core, or as many as there are sockets of one address
     std::uint64_t memory_bytes =
         0;  // for request bodies on their way into queues; 0: an eighth of the host's
-    std::vector<Upstream> upstreams;
+    std::vector<UpstreamConfig> upstreams;
     std::vector<Route> routes;
     Limits limits;
     BrokerAddress broker;

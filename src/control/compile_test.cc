@@ -63,7 +63,7 @@ TEST(Compile, calls_by_the_services_own_address_have_deadlines_of_the_service) {
         compiled(std::string(shop) +
                  "[service.slow]\ncommand = \"slow\"\n"
                  "connect_timeout = \"2s\"\nidle_timeout = \"5m\"\ntunnel_timeout = \"2h\"\n");
-    const auto slow = std::ranges::find(all.gateway.upstreams, "slow", &gateway::Upstream::name);
+    const auto slow = std::ranges::find(all.gateway.upstreams, "slow", &gateway::UpstreamConfig::name);
     ASSERT_NE(slow, all.gateway.upstreams.end());
     EXPECT_EQ(slow->connect_timeout, seconds(2));
     EXPECT_EQ(slow->idle_timeout, std::chrono::minutes(5));

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "gateway/core/memory.h"
+#include "gateway/core/policy/memory.h"
 #include "wire/amqp/methods.h"
 
 namespace havn::gateway {

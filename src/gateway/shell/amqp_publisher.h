@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "gateway/shell/publisher.h"
+#include "gateway/core/publisher.h"
+#include "gateway/core/turn/deadlines.h"
 #include "gateway/shell/socket.h"
-#include "gateway/shell/timer.h"
 
 namespace havn::gateway {
 

@@ -7,10 +7,10 @@
 #include <list>
 #include <string>
 
-#include "gateway/core/admission.h"
-#include "gateway/shell/buffer.h"
+#include "gateway/core/policy/admission.h"
+#include "gateway/core/turn/buffer.h"
+#include "gateway/core/turn/deadlines.h"
 #include "gateway/shell/socket.h"
-#include "gateway/shell/timer.h"
 #include "wire/http1/arrival.h"
 
 namespace havn::gateway {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "gateway/core/forward.h"
+#include "gateway/core/http1/forward.h"
 #include "gateway/shell/worker.h"
 
 namespace havn::gateway {
@@ -152,13 +152,13 @@ void Exchange::start_upstream() {
     }
     Service& service = *entry_->service;
     for (;;) {
-        Peer* const peer =
-            pick(service.peers, tried_, service.settings.balance, service.health(), worker_.now());
-        if (!peer) {
+        Candidate* const candidate =
+            pick(service.candidates, tried_, service.settings.balance, service.health(), worker_.now());
+        if (!candidate) {
             return answer_failure(last_failure_ == Failure::none ? Failure::unavailable : last_failure_);
         }
-        tried_.push_back(peer->id);
-        if (try_endpoint(static_cast<Endpoint&>(*peer), false)) return;
+        tried_.push_back(candidate->id);
+        if (try_endpoint(static_cast<Endpoint&>(*candidate), false)) return;
     }
 }
 

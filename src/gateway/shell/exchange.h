@@ -13,13 +13,14 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/core/ids.h"
-#include "gateway/core/retry.h"
-#include "gateway/shell/buffer.h"
+#include "gateway/core/http1/body.h"
+#include "gateway/core/policy/retry.h"
+#include "gateway/core/publisher.h"
+#include "gateway/core/turn/buffer.h"
+#include "gateway/core/turn/deadlines.h"
+#include "gateway/core/turn/ids.h"
 #include "gateway/shell/client.h"
-#include "gateway/shell/publisher.h"
 #include "gateway/shell/tables.h"
-#include "gateway/shell/timer.h"
 #include "gateway/shell/upstream.h"
 #include "wire/http1/arrival.h"
 #include "wire/http1/framing.h"

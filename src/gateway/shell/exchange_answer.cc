@@ -1,6 +1,6 @@
 // What the gateway says itself, queue routes, and the end of every exchange.
-#include "gateway/core/access_log.h"
 #include "gateway/core/job.h"
+#include "gateway/core/turn/access_log.h"
 #include "gateway/shell/exchange.h"
 #include "gateway/shell/worker.h"
 #include "wire/http1/write.h"

@@ -1,7 +1,7 @@
 // Bytes in both directions between client and upstream.
 #include <cstring>
 
-#include "gateway/core/forward.h"
+#include "gateway/core/http1/forward.h"
 #include "gateway/shell/exchange.h"
 #include "gateway/shell/worker.h"
 

@@ -3,9 +3,9 @@
 
 #include <functional>
 
-#include "gateway/core/admission.h"
-#include "gateway/core/alarms.h"
-#include "gateway/core/memory.h"
+#include "gateway/core/policy/admission.h"
+#include "gateway/core/policy/alarms.h"
+#include "gateway/core/policy/memory.h"
 
 namespace havn::gateway {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "contract/gateway.h"
-#include "gateway/core/metrics.h"
 #include "base/ip.h"
-#include "gateway/core/route_table.h"
+#include "contract/gateway.h"
+#include "gateway/core/policy/route_table.h"
+#include "gateway/core/turn/metrics.h"
 #include "gateway/shell/upstream.h"
 
 namespace havn::gateway {

@@ -38,7 +38,7 @@ Endpoint::~Endpoint() {
 void Endpoint::leave_metrics() {
     if (!metrics_) return;
     metrics_->in_flight.subtract(in_flight);
-    if (std::exchange(aside_shown_, false)) metrics_->aside.subtract();
+    if (std::exchange(ejected_shown_, false)) metrics_->ejected.subtract();
 }
 
 void Endpoint::become(std::uint32_t number, std::shared_ptr<InstanceMetrics> counted) {
@@ -46,7 +46,7 @@ void Endpoint::become(std::uint32_t number, std::shared_ptr<InstanceMetrics> cou
     instance = number;
     metrics_ = std::move(counted);
     metrics_->in_flight.add(in_flight);
-    show_aside();
+    show_ejected();
 }
 
 void Endpoint::request_begins() {
@@ -64,21 +64,21 @@ void Endpoint::request_ends() {
 void Endpoint::attempt_failed(Time now) {
     metrics_->failures.add();
     note_failure(*this, service->health(), now);
-    show_aside();
+    show_ejected();
 }
 
 void Endpoint::answered() {
     note_success(*this);
-    show_aside();
+    show_ejected();
 }
 
-void Endpoint::show_aside() {
-    if (aside == aside_shown_) return;
-    aside_shown_ = aside;
-    if (aside) {
-        metrics_->aside.add();
+void Endpoint::show_ejected() {
+    if (ejected == ejected_shown_) return;
+    ejected_shown_ = ejected;
+    if (ejected) {
+        metrics_->ejected.add();
     } else {
-        metrics_->aside.subtract();
+        metrics_->ejected.subtract();
     }
 }
 
@@ -94,14 +94,14 @@ Service& Services::get(const std::string& name) {
 
 static void apply_weights(Service& service) {
     const std::vector<std::uint32_t>& weights = service.settings.weights;
-    for (Peer* peer : service.peers) {
-        const std::uint32_t instance = static_cast<Endpoint*>(peer)->instance;
-        peer->weight = instance <= weights.size() ? weights[instance - 1] : 1;
+    for (Candidate* candidate : service.candidates) {
+        const std::uint32_t instance = static_cast<Endpoint*>(candidate)->instance;
+        candidate->weight = instance <= weights.size() ? weights[instance - 1] : 1;
     }
 }
 
-void Services::configure(const std::vector<Upstream>& upstreams) {
-    for (const Upstream& upstream : upstreams) {
+void Services::configure(const std::vector<UpstreamConfig>& upstreams) {
+    for (const UpstreamConfig& upstream : upstreams) {
         Service& service = get(upstream.name);
         service.settings = upstream;
         apply_weights(service);
@@ -134,7 +134,7 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
                 gone.push_back(endpoint.get());
             }
         }
-        service->peers.clear();
+        service->candidates.clear();
         for (const auto& [address, instance] : entries) {
             auto known = std::ranges::find(service->endpoints, address, &Endpoint::address);
             const bool is_new = known == service->endpoints.end();
@@ -146,13 +146,13 @@ void Services::set_endpoints(const Table& table, std::uint64_t version) {
             } else if ((*known)->removed) {  // another process may answer there by now
                 (*known)->removed = false;
                 (*known)->id = ++endpoints_made_;
-                (*known)->aside = false;
+                (*known)->ejected = false;
                 (*known)->fails = 0;
             }
             if ((*known)->instance != instance || is_new)
                 (*known)->become(instance, metrics_.instance(name, instance));
-            (*known)->show_aside();
-            service->peers.push_back(known->get());
+            (*known)->show_ejected();
+            service->candidates.push_back(known->get());
         }
         apply_weights(*service);
         for (Endpoint* endpoint : gone) remove_endpoint(*endpoint, version);

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "gateway/core/admission.h"
-#include "gateway/core/balancer.h"
 #include "contract/gateway.h"
-#include "gateway/core/metrics.h"
+#include "gateway/core/cluster/balancer.h"
+#include "gateway/core/policy/admission.h"
+#include "gateway/core/turn/metrics.h"
 #include "gateway/shell/socket.h"
 
 namespace havn::gateway {
@@ -22,7 +22,7 @@ struct Service;
 class Services;
 
 // An address of a service. It outlives its place in the table until its last request is done.
-struct Endpoint : Peer {
+struct Endpoint : Candidate {
     Endpoint();
     ~Endpoint();
 
@@ -32,7 +32,7 @@ struct Endpoint : Peer {
     void request_ends();
     void attempt_failed(Time now);  // by its fault
     void answered();
-    void show_aside();  // whenever `aside` may have changed
+    void show_ejected();  // whenever `ejected` may have changed
 
     Service* service = nullptr;
     std::string address;
@@ -47,15 +47,15 @@ struct Endpoint : Peer {
     void leave_metrics();
 
     std::shared_ptr<InstanceMetrics> metrics_;
-    bool aside_shown_ = false;
+    bool ejected_shown_ = false;
 };
 
 struct Service {
     std::string name;
-    Upstream settings;
+    UpstreamConfig settings;
     ServiceMetrics* metrics = nullptr;
     std::vector<std::unique_ptr<Endpoint>> endpoints;  // removed ones included
-    std::vector<Peer*> peers;                          // the endpoints in the table, in its order
+    std::vector<Candidate*> candidates;                // the endpoints in the table, in its order
 
     HealthRule health() const { return {settings.max_fails, settings.fail_timeout}; }
 };
@@ -112,7 +112,7 @@ class Services {
 
     // A service is there from the first time it is named, with or without endpoints.
     Service& get(const std::string& name);
-    void configure(const std::vector<Upstream>& upstreams);
+    void configure(const std::vector<UpstreamConfig>& upstreams);
 
     // The whole table. Endpoints that stay keep their connections and their health.
     void set_endpoints(const Table& table, std::uint64_t version);

@@ -100,7 +100,7 @@ void Worker::set_config(std::shared_ptr<const Config> config) {
 }
 
 void Worker::ServiceRoute::take_deadlines() {
-    const Upstream& settings = entry.service->settings;
+    const UpstreamConfig& settings = entry.service->settings;
     route.connect_timeout = settings.connect_timeout;
     route.idle_timeout = settings.idle_timeout;
     route.tunnel_timeout = settings.tunnel_timeout;

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/wall_time.h"
-#include "gateway/core/access_log.h"
-#include "gateway/core/deadlines.h"
-#include "gateway/core/ids.h"
-#include "gateway/shell/buffer.h"
+#include "gateway/core/turn/access_log.h"
+#include "gateway/core/turn/buffer.h"
+#include "gateway/core/turn/deadlines.h"
+#include "gateway/core/turn/ids.h"
 #include "gateway/shell/client.h"
 #include "gateway/shell/exchange.h"
 #include "gateway/shell/listener.h"

@@ -1,0 +1,98 @@
+#include "gateway/core/turn/access_log.h"
+
+#include <array>
+#include <charconv>
+
+#include "base/text/utf8.h"
+#include "base/wall_time.h"
+
+namespace havn::gateway {
+namespace {
+
+void append_number(std::string& out, std::uint64_t value) {
+    char digits[20];
+    const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+    out.append(digits, static_cast<std::size_t>(end.ptr - digits));
+}
+
+void append_text_field(std::string& out, std::string_view key, std::string_view value) {
+    out += key;
+    append_json_text(out, value);
+    out += '"';
+}
+
+bool is_plain(char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return u >= 0x20 && u < 0x7f && c != '"' && c != '\\';
+}
+
+}  // namespace
+
+void append_json_text(std::string& out, std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    while (!text.empty()) {
+        std::size_t plain = 0;
+        while (plain < text.size() && is_plain(text[plain])) ++plain;
+        out.append(text.data(), plain);
+        text.remove_prefix(plain);
+        if (text.empty()) return;
+        const auto c = static_cast<unsigned char>(text.front());
+        std::size_t size = 1;
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += text.front();
+        } else if (c < 0x80) {
+            out += "\\u00";
+            out += hex[c >> 4];
+            out += hex[c & 15];
+        } else if ((size = utf8_size(text)) > 0) {
+            out.append(text.data(), size);
+        } else {
+            out += "\\ufffd";
+            size = 1;
+        }
+        text.remove_prefix(size);
+    }
+}
+
+void append_line(std::string& out, const AccessRecord& record) {
+    append_text_field(out, "{\"time\":\"", record.time);
+    append_text_field(out, ",\"id\":\"", record.id);
+    append_text_field(out, ",\"client\":\"", record.client);
+    append_text_field(out, ",\"method\":\"", record.method);
+    append_text_field(out, ",\"host\":\"", record.host);
+    append_text_field(out, ",\"target\":\"", record.target);
+    out += ",\"status\":";
+    append_number(out, record.status);
+    out += ",\"bytes_in\":";
+    append_number(out, record.bytes_in);
+    out += ",\"bytes_out\":";
+    append_number(out, record.bytes_out);
+    const auto us = std::chrono::duration_cast<microseconds>(record.duration).count();
+    const auto micros = static_cast<std::uint64_t>(us < 0 ? 0 : us);
+    out += ",\"duration_ms\":";
+    append_number(out, micros / 1000);
+    const auto rest = static_cast<unsigned>(micros % 1000);
+    const char fraction[4] = {'.', static_cast<char>('0' + rest / 100),
+                              static_cast<char>('0' + rest / 10 % 10), static_cast<char>('0' + rest % 10)};
+    out.append(fraction, 4);
+    append_text_field(out, ",\"route\":\"", record.route);
+    if (!record.upstream.empty()) append_text_field(out, ",\"upstream\":\"", record.upstream);
+    if (!record.cause.empty()) append_text_field(out, ",\"cause\":\"", record.cause);
+    out += "}\n";
+}
+
+std::string format_http_date(WallTime time) {
+    static constexpr std::string_view days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date(day);
+    const std::string text = to_rfc3339(time);
+    std::string out(days[std::chrono::weekday(day).c_encoding()]);
+    out.append(", ").append(text, 8, 2).append(" ");
+    out.append(months[static_cast<unsigned>(date.month()) - 1]).append(" ").append(text, 0, 4).append(" ");
+    return out.append(text, 11, 8).append(" GMT");
+}
+
+}  // namespace havn::gateway
