@@ -2,8 +2,9 @@
 // `logs`: its query, a pair on each line). What is accepted keeps its bounds; what is refused says why.
 #include <cstdlib>
 
-#include "control/api_requests.h"
-#include "control/wanted.h"
+#include "base/text/percent.h"
+#include "control/core/api_requests.h"
+#include "control/core/wanted.h"
 #include "manifest/plan.h"
 #include "rpc/message.h"
 
@@ -27,8 +28,8 @@ void read_logs(std::string_view text) {
         const std::size_t end = std::min(text.find('\n'), text.size());
         const std::string_view pair = text.substr(0, end);
         const std::size_t equals = std::min(pair.find('='), pair.size());
-        query[rpc::decode(pair.substr(0, equals))] =
-            rpc::decode(pair.substr(std::min(equals + 1, pair.size())));
+        query[percent_decode(pair.substr(0, equals))] =
+            percent_decode(pair.substr(std::min(equals + 1, pair.size())));
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     const Result<control::LogsRequest> request = control::read_logs(query);

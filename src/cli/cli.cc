@@ -1,10 +1,13 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <map>
 
 #include "cli/common/terminal.h"
 #include "cli/help.h"
+#include "cli/verb_table.h"
 #include "cli/verbs/verbs.h"
 
 namespace havn::cli {
@@ -29,7 +32,8 @@ class CommandLine {
     int run(int argc, char** argv);
 
   private:
-    CLI::App* verb(const std::string& name, const std::string& explanation);
+    CLI::App* verb(std::string_view name) { return verb(name, verb_entry(name).explanation); }
+    CLI::App* verb(std::string_view name, std::string_view explanation);
     void place_options(CLI::App* verb, const char* file_option = "-f,--file");
     const CLI::App* find_verb(const std::string& name) const;
     void json_option(CLI::App* verb);
@@ -40,7 +44,7 @@ class CommandLine {
     void add_other_verbs();
     int help();
     int overview();
-    int complain(const CLI::ParseError& error, int argc, char** argv);
+    int report_mistake(const CLI::ParseError& error, int argc, char** argv);
 
     CLI::App app_{"One binary, one file: gateway, queue and supervisor for your services.", "havn"};
     Arguments arguments_;
@@ -57,8 +61,8 @@ CommandLine::CommandLine() {
     add_other_verbs();
 }
 
-CLI::App* CommandLine::verb(const std::string& name, const std::string& explanation) {
-    CLI::App* verb = app_.add_subcommand(name, explanation);
+CLI::App* CommandLine::verb(std::string_view name, std::string_view explanation) {
+    CLI::App* verb = app_.add_subcommand(std::string(name), std::string(explanation));
     verb->set_help_flag("-h,--help", "Print this help and exit");
     return verb;
 }
@@ -94,9 +98,7 @@ void CommandLine::span_options(CLI::App* verb, LogSpan& span) {
 
 void CommandLine::add_running_verbs() {
     for (const char* name : {"up", "apply"}) {  // apply is an alias people try
-        CLI::App* up = verb(name,
-                            "Start everything the manifest names and stay in the foreground until Ctrl-C.\n"
-                            "Where it runs already: apply what changed.");
+        CLI::App* up = verb(name, verb_entry("up").explanation);
         place_options(up);
         up->add_flag("-d,--detach", arguments_.up.detached,
                      "Return once everything is ready; it goes on running");
@@ -107,34 +109,23 @@ void CommandLine::add_running_verbs() {
         });
         if (std::string_view(name) != "up") up->group("");
     }
-    CLI::App* down = verb("down",
-                          "Stop everything, the platform included. Not running: nothing to do, exit 0.\n"
-                          "Exit 1 when something still runs long after its stop_timeout; it is named then.");
+    CLI::App* down = verb("down");
     place_options(down);
     down->callback([this] { exit_code_ = cli::down(arguments_.place); });
 
-    CLI::App* restart =
-        verb("restart",
-             "Restart a service, a worker or a part of the platform, instance by instance, and wait until\n"
-             "that is done. Exit 1 with the cause when it is not ready again; others do not matter.");
+    CLI::App* restart = verb("restart");
     place_options(restart);
     restart->add_option("name", arguments_.name, "NAME, or NAME.INSTANCE for one of them")->required();
     restart->callback([this] { exit_code_ = cli::restart(arguments_.place, arguments_.name); });
 
-    CLI::App* scale =
-        verb("scale",
-             "Change how many instances run. Running ones are not touched; the manifest is not\n"
-             "written, so `havn plan` shows the difference and `havn up` goes back to it.");
+    CLI::App* scale = verb("scale");
     place_options(scale);
     scale->add_option("assignments", arguments_.assignments, "NAME=COUNT, one or more")->required();
     scale->callback([this] { exit_code_ = cli::scale(arguments_.place, arguments_.assignments); });
 }
 
 void CommandLine::add_log_verbs() {
-    CLI::App* logs =
-        verb("logs",
-             "Show what instances printed; also of gateway, broker, control, supervisor, access.\n"
-             "Here -f is --follow, as everywhere else in the world; the manifest is --file.");
+    CLI::App* logs = verb("logs");
     place_options(logs, "--file");  // -f is what everybody types to follow
     json_option(logs);
     logs->add_option("name", arguments_.logs.name, "NAME or NAME.INSTANCE. Default: all of the application");
@@ -145,7 +136,7 @@ void CommandLine::add_log_verbs() {
         arguments_.logs.json = arguments_.json;
         exit_code_ = cli::logs(arguments_.logs);
     });
-    CLI::App* events = verb("events", "Show what changed its state, when and why.");
+    CLI::App* events = verb("events");
     place_options(events, "--file");
     json_option(events);
     events->add_option("name", arguments_.events.name, "NAME or NAME.INSTANCE. Default: everything");
@@ -159,18 +150,12 @@ void CommandLine::add_log_verbs() {
 }
 
 void CommandLine::add_showing_verbs() {
-    CLI::App* plan =
-        verb("plan",
-             "Show what `havn up` would change, and what this host lacks for it: folders, users, commands,\n"
-             "ports. Exit 0: nothing would change, 2: something, 1: `havn up` would refuse it.");
+    CLI::App* plan = verb("plan");
     place_options(plan);
     json_option(plan);
     plan->callback([this] { exit_code_ = cli::plan({arguments_.place, arguments_.json}); });
 
-    CLI::App* ps =
-        verb("ps",
-             "Show what runs, the platform's own parts included: state, last exit, what it waits for.\n"
-             "Exit 1 when something is not ready or publishers are held back, or when it does not run.");
+    CLI::App* ps = verb("ps");
     place_options(ps);
     json_option(ps);
     ps->add_flag("-q,--quiet", arguments_.ps.quiet, "Print nothing; the exit code says it");
@@ -180,14 +165,11 @@ void CommandLine::add_showing_verbs() {
         arguments_.ps.json = arguments_.json;
         exit_code_ = cli::ps(arguments_.ps);
     });
-    CLI::App* status =
-        verb("status",
-             "Show what is applied, where it listens, and which versions run: of this command, of the\n"
-             "platform, and whether the binary was replaced since it was started.");
+    CLI::App* status = verb("status");
     place_options(status);
     json_option(status);
     status->callback([this] { exit_code_ = cli::status({arguments_.place, arguments_.json}); });
-    CLI::App* queue = verb("queue", "Show the queues: messages ready and unacknowledged, consumers.");
+    CLI::App* queue = verb("queue");
     place_options(queue);
     json_option(queue);
     CLI::App* purge = queue->add_subcommand("purge", "Remove the messages of a queue that are ready");
@@ -196,37 +178,36 @@ void CommandLine::add_showing_verbs() {
     purge->add_option("name", arguments_.name, "The queue")->required();
     purge->callback([this] { exit_code_ = cli::queue_purge(arguments_.place, arguments_.name); });
     queue->callback([this, queue] {
-        if (queue->get_subcommands().empty())
+        if (queue->get_subcommands().empty()) {
             exit_code_ = cli::queue_list({arguments_.place, arguments_.json});
+        }
     });
 
-    CLI::App* routes = verb("routes", "Show which requests go where.");
+    CLI::App* routes = verb("routes");
     place_options(routes);
     json_option(routes);
     routes->callback([this] { exit_code_ = cli::routes({arguments_.place, arguments_.json}); });
 
-    CLI::App* doctor =
-        verb("doctor", "Check whether this host can run the platform. Exit 1 only on blockers.");
+    CLI::App* doctor = verb("doctor");
     place_options(doctor);
     json_option(doctor);
     doctor->callback([this] { exit_code_ = cli::doctor({arguments_.place, arguments_.json}); });
 }
 
 void CommandLine::add_other_verbs() {
-    CLI::App* init =
-        verb("init", "Write a commented havn.toml for what stands in a folder. Never overwrites one.");
+    CLI::App* init = verb("init");
     init->add_option("folder", arguments_.folder, "Default: the working folder")->type_name("DIR");
     init->callback([this] { exit_code_ = cli::init(arguments_.folder); });
 
-    CLI::App* version = verb("version", "Show the version.");
+    CLI::App* version = verb("version");
     json_option(version);
     version->callback([this] { exit_code_ = cli::version(arguments_.json); });
 
-    CLI::App* help = verb("help", "Explain a verb, or with `manifest [SECTION]` the keys of havn.toml.");
+    CLI::App* help = verb("help");
     help->add_option("topic", arguments_.topics, "A verb, or manifest and a section of it");
     help->callback([this] { exit_code_ = this->help(); });
 
-    CLI::App* completion = verb("completion", "Print the completion script of a shell.");
+    CLI::App* completion = verb("completion");
     completion->add_option("shell", arguments_.shell, "bash, zsh or fish")->required();
     completion->callback([this] { exit_code_ = cli::completion(arguments_.shell); });
 }
@@ -235,10 +216,8 @@ int CommandLine::overview() {
     std::string text =
         "havn: one binary, one file: gateway, queue and supervisor for your services.\n\n"
         "Usage: havn VERB [OPTIONS]\n\nVerbs:\n";
-    for (const VerbName& verb : verb_names()) {
-        std::string name = verb.name;
-        name.resize(12, ' ');
-        text += "  " + name + verb.summary + "\n";
+    for (const VerbEntry& verb : verb_table()) {
+        text += fmt::format("  {:<12}{}\n", verb.name, verb.summary);
     }
     print(text + "\n" + help_footer());
     return Exit::ok;
@@ -267,13 +246,13 @@ int CommandLine::run(int argc, char** argv) {
     try {
         app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return complain(error, argc, argv);
+        return report_mistake(error, argc, argv);
     }
     return exit_code_;
 }
 
 // Words of other tools for what a verb does here. None starts anything that was not meant.
-static std::string meant_by(const std::string& word) {
+std::string meant_by(const std::string& word) {
     static const std::map<std::string, std::string> others{
         {"stop", "`havn down` stops everything, `havn scale NAME=0` one program"},
         {"kill", "`havn down` stops everything, `havn scale NAME=0` one program"},
@@ -300,7 +279,7 @@ static std::string meant_by(const std::string& word) {
 }
 
 // What is wrong with the command line, with the verb that was probably meant.
-int CommandLine::complain(const CLI::ParseError& error, int argc, char** argv) {
+int CommandLine::report_mistake(const CLI::ParseError& error, int argc, char** argv) {
     if (error.get_exit_code() == 0) {  // --help, --version
         app_.exit(error);
         return Exit::ok;
@@ -309,10 +288,11 @@ int CommandLine::complain(const CLI::ParseError& error, int argc, char** argv) {
     const bool known = find_verb(first) != nullptr;
     if (!known && !first.starts_with('-')) {
         std::vector<std::string> names;
-        for (const VerbName& verb : verb_names()) names.emplace_back(verb.name);
+        for (const VerbEntry& verb : verb_table()) names.emplace_back(verb.name);
         std::string remedy = meant_by(first);
-        if (const std::string close = nearest(first, names); remedy.empty() && !close.empty())
+        if (const std::string close = nearest(first, names); remedy.empty() && !close.empty()) {
             remedy = "did you mean `havn " + close + "`?";
+        }
         print_error({Error::Kind::invalid, "no verb '" + first + "'",
                      remedy.empty() ? "`havn help` names them all" : remedy});
         return Exit::usage;

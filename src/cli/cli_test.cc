@@ -12,6 +12,7 @@
 #include "cli/common/project.h"
 #include "cli/common/terminal.h"
 #include "cli/help.h"
+#include "cli/verb_table.h"
 #include "cli/verbs/verbs.h"
 #include "io/net.h"
 
@@ -110,9 +111,9 @@ TEST_F(CommandLineTest, an_unknown_option_points_to_the_help_of_the_verb) {
 }
 
 TEST_F(CommandLineTest, every_verb_has_help_and_it_ends_well) {
-    for (const VerbName& verb : verb_names()) {
-        EXPECT_EQ(havn({verb.name, "--help"}), Exit::ok) << verb.name;
-        EXPECT_EQ(havn({"help", verb.name}), Exit::ok) << verb.name;
+    for (const VerbEntry& verb : verb_table()) {
+        EXPECT_EQ(havn({verb.name.data(), "--help"}), Exit::ok) << verb.name;
+        EXPECT_EQ(havn({"help", verb.name.data()}), Exit::ok) << verb.name;
         EXPECT_FALSE(out_.empty()) << verb.name;
     }
 }

@@ -1,21 +1,27 @@
+#include <fmt/format.h>
+
 #include "cli/common/terminal.h"
 #include "cli/help.h"
+#include "cli/verb_table.h"
 
 namespace havn::cli {
 
-static std::string names_joined(const char* separator) {
+namespace {
+
+std::string names_joined(const char* separator) {
     std::string text;
-    for (const VerbName& verb : verb_names())
+    for (const VerbEntry& verb : verb_table()) {
         text += (text.empty() ? "" : separator) + std::string(verb.name);
+    }
     return text;
 }
 
 // Names of services and workers come from `havn ps --json`; nothing is offered while the platform does not
 // run.
-static constexpr const char* list_names =
+constexpr const char* list_names =
     "havn ps --json 2>/dev/null | sed -n 's/^ *\"name\": \"\\(.*\\)\",*$/\\1/p' | sort -u";
 
-static std::string bash_script() {
+std::string bash_script() {
     return "# bash: source <(havn completion bash)\n"
            "_havn() {\n"
            "    local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}\n"
@@ -45,12 +51,12 @@ static std::string bash_script() {
            "complete -o default -F _havn havn\n";
 }
 
-static std::string zsh_script() {
+std::string zsh_script() {
     std::string text =
         "#compdef havn\n# zsh: havn completion zsh > \"${fpath[1]}/_havn\"\n_havn() {\n    local -a verbs\n  "
         "  verbs=(\n";
-    for (const VerbName& verb : verb_names()) {
-        text += "        '" + std::string(verb.name) + ":" + verb.summary + "'\n";
+    for (const VerbEntry& verb : verb_table()) {
+        text += fmt::format("        '{}:{}'\n", verb.name, verb.summary);
     }
     return text +
            "    )\n"
@@ -74,11 +80,11 @@ static std::string zsh_script() {
            "(( $+functions[compdef] )) && compdef _havn havn\n";
 }
 
-static std::string fish_script() {
+std::string fish_script() {
     std::string text = "# fish: havn completion fish > ~/.config/fish/completions/havn.fish\n";
-    for (const VerbName& verb : verb_names()) {
-        text += "complete -c havn -f -n __fish_use_subcommand -a " + std::string(verb.name) + " -d '" +
-                verb.summary + "'\n";
+    for (const VerbEntry& verb : verb_table()) {
+        text += fmt::format("complete -c havn -f -n __fish_use_subcommand -a {} -d '{}'\n", verb.name,
+                            verb.summary);
     }
     for (const char* verb : {"logs", "events", "restart", "scale"}) {
         text +=
@@ -90,6 +96,8 @@ static std::string fish_script() {
     return text + "complete -c havn -f -n '__fish_seen_subcommand_from help' -a 'manifest " +
            names_joined(" ") + "'\n";
 }
+
+}  // namespace
 
 int completion(const std::string& shell) {
     if (shell == "bash") {

@@ -1,30 +1,9 @@
 #include "cli/help.h"
+
 #include "cli/common/terminal.h"
 #include "manifest/manifest.h"
 
 namespace havn::cli {
-
-const std::vector<VerbName>& verb_names() {
-    static const std::vector<VerbName> names{
-        {"init", "write a havn.toml for what stands in this folder"},
-        {"up", "start everything the manifest names, or apply what changed"},
-        {"down", "stop everything"},
-        {"plan", "show what `up` would change"},
-        {"ps", "show what runs, the platform's own parts included"},
-        {"status", "show what is applied, where it listens, and which version runs"},
-        {"logs", "show what instances printed"},
-        {"events", "show what changed its state, when and why"},
-        {"restart", "restart a service, a worker or a part of the platform"},
-        {"scale", "change how many instances run"},
-        {"queue", "show the queues, or empty one"},
-        {"routes", "show which requests go where"},
-        {"doctor", "check whether this host can run the platform"},
-        {"version", "show the version"},
-        {"help", "explain a verb, or the manifest's keys"},
-        {"completion", "print the completion script of a shell"},
-    };
-    return names;
-}
 
 std::string help_footer() {
     return R"(Exit codes:

@@ -1,16 +1,10 @@
-// What the command line says of itself: its verbs, the keys of the manifest, the completion of shells.
+// What the command line says of itself below its table of verbs: exit codes, the keys of the manifest, the
+// completion of shells.
 #pragma once
 
 #include <string>
-#include <vector>
 
 namespace havn::cli {
-
-struct VerbName {
-    const char* name;
-    const char* summary;
-};
-const std::vector<VerbName>& verb_names();  // of all verbs people see, in the order of the overview
 
 std::string help_footer();  // exit codes and environment, below the overview
 

@@ -1,6 +1,7 @@
 #include "contract/supervisor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -8,6 +9,8 @@
 #include <string_view>
 
 #include "base/json_reader.h"
+#include "base/text/dependency_cycles.h"
+#include "base/text/program_name.h"
 
 namespace havn::supervisor {
 
@@ -15,7 +18,6 @@ namespace {
 
 constexpr std::uint64_t instances_max = 1'000;
 constexpr std::uint64_t day_ms = 24ull * 3'600 * 1'000;
-constexpr std::string_view reserved_names[] = {"keeper", "supervisor", "control", "gateway", "broker"};
 
 }  // namespace
 
@@ -74,19 +76,11 @@ void read_health(JsonReader& reader, HealthCheck& health) {
     }
 }
 
-// Names become file names under logs/.
-bool is_name(std::string_view name) {
-    return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](unsigned char c) {
-        return c == '_' || c == '-' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
-    });
-}
-
 void check_program(const Program& program, JsonReader& reader) {
-    if (!is_name(program.name)) {
-        reader.refuse("name",
-                      fmt::format("expected 1 to 64 letters, digits, _ or -, found '{}'", program.name));
+    if (!is_program_name(program.name)) {
+        reader.refuse("name", fmt::format("expected {}, found '{}'", program_name_form, program.name));
     }
-    if (std::ranges::find(reserved_names, program.name) != std::end(reserved_names)) {
+    if (is_part_name(program.name)) {
         reader.refuse("name", fmt::format("'{}' is the name of a part of the platform", program.name),
                       "give the program another name");
     }
@@ -158,42 +152,37 @@ void read_listener(JsonReader& reader, Listener& listener) {
     }
 }
 
-// Follows depends_on from `name`; `trail` holds the programs on the way.
-Result<> check_cycle(const std::map<std::string, const Program*>& programs, const std::string& name,
-                     std::vector<std::string>& trail, std::set<std::string>& cleared) {
-    if (cleared.contains(name)) return {};
-    const auto seen = std::ranges::find(trail, name);
-    if (seen != trail.end()) {
-        std::string circle;
-        for (auto it = seen; it != trail.end(); ++it) circle += *it + " -> ";
-        return fail(Error::Kind::invalid, "depends_on goes in a circle: " + circle + name,
-                    "remove one of these dependencies");
-    }
-    trail.push_back(name);
-    for (const std::string& next : programs.at(name)->depends_on) {
-        if (!programs.contains(next)) {
+Result<> check_dependencies(const Desired& desired,
+                                   const std::map<std::string_view, const Program*>& programs) {
+    std::vector<std::string_view> names;
+    for (const Program& program : desired.programs) {
+        names.push_back(program.name);
+        for (const std::string& next : program.depends_on) {
+            if (programs.contains(next)) continue;
             return fail(Error::Kind::invalid,
-                        fmt::format("'{}' depends on '{}', which does not exist", name, next));
+                        fmt::format("'{}' depends on '{}', which does not exist", program.name, next));
         }
-        if (Result<> checked = check_cycle(programs, next, trail, cleared); !checked) return checked;
     }
-    trail.pop_back();
-    cleared.insert(name);
-    return {};
+    const std::vector<std::vector<std::string_view>> cycles =
+        find_cycles(names, [&](std::string_view name) {
+            const std::vector<std::string>& next = programs.at(name)->depends_on;
+            return std::vector<std::string_view>(next.begin(), next.end());
+        });
+    if (cycles.empty()) return {};
+    return fail(Error::Kind::invalid,
+                fmt::format("depends_on goes in a circle: {} -> {}", fmt::join(cycles.front(), " -> "),
+                            cycles.front().front()),
+                "remove one of these dependencies");
 }
 
 Result<> check_together(const Desired& desired) {
-    std::map<std::string, const Program*> programs;
+    std::map<std::string_view, const Program*> programs;
     for (const Program& program : desired.programs) {
         if (!programs.emplace(program.name, &program).second) {
             return fail(Error::Kind::invalid, fmt::format("two programs are named '{}'", program.name));
         }
     }
-    std::set<std::string> cleared;
-    for (const Program& program : desired.programs) {
-        std::vector<std::string> trail;
-        if (Result<> checked = check_cycle(programs, program.name, trail, cleared); !checked) return checked;
-    }
+    if (Result<> checked = check_dependencies(desired, programs); !checked) return checked;
     std::set<std::string> addresses;
     for (const Listener& listener : desired.listeners) {
         if (!addresses.insert(listener.address).second) {

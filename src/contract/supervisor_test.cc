@@ -83,7 +83,7 @@ TEST(Desired, a_listener_belongs_to_a_part_that_takes_one) {
 TEST(Desired, a_name_cannot_leave_the_log_folder_or_pose_as_a_part) {
     Json json = to_json(example());
     json["programs"][0]["name"] = "../web";
-    EXPECT_THAT(error_of(json), testing::HasSubstr("expected 1 to 64 letters"));
+    EXPECT_THAT(error_of(json), testing::HasSubstr("expected lower-case letters, digits, - and _"));
     json["programs"][0]["name"] = "gateway";
     EXPECT_THAT(error_of(json), testing::HasSubstr("part of the platform"));
 }

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "manifest/amqp_url.h"
-#include "manifest/forms.h"
+#include "base/text/program_name.h"
 #include "manifest/names.h"
+#include "manifest/syntax/amqp_url.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -26,9 +27,10 @@ class Checker {
         check_balances();
         check_listen();
         check_broker();
-        if (manifest_.services.empty() && manifest_.workers.empty() && !draft_.has_errors())
+        if (manifest_.services.empty() && manifest_.workers.empty() && !draft_.has_errors()) {
             draft_.warn({draft_.file, 0, 0}, "there is nothing to start",
                         "add [service.NAME] or [worker.NAME] with a command");
+        }
     }
 
   private:
@@ -59,32 +61,39 @@ class Checker {
     // "did you mean X?", else what there is, else what to add.
     std::string hint_for(std::string_view name, const std::vector<std::string_view>& known,
                          std::string_view table) {
-        if (const auto best = nearest(name, known); !best.empty())
+        if (const auto best = nearest(name, known); !best.empty()) {
             return fmt::format("did you mean \"{}\"?", best);
-        const auto add = fmt::format("add [{}.{}]", table, is_name(name) ? std::string(name) : "NAME");
+        }
+        const auto add =
+            fmt::format("add [{}.{}]", table, is_program_name(name) ? std::string(name) : "NAME");
         if (known.empty()) return add;
         return fmt::format("there is {}; or {}", fmt::join(known, ", "), add);
     }
 
     void check_program(const Program& program, std::string_view table) {
         const auto path = join_path(table, program.name);
-        if (program.command.empty() && !places_.has(join_path(path, "command")))
+        if (program.command.empty() && !places_.has(join_path(path, "command"))) {
             draft_.error(places_.of(path),
                          fmt::format("the {} {} has no command", table, toml_text(program.name)),
                          "add command = \"…\" here, or a line for it to the Procfile");
-        if (program.isolation != Isolation::process)
+        }
+        if (program.isolation != Isolation::process) {
             draft_.error(
                 places_.of(join_path(path, "isolation")),
                 fmt::format("`isolation` is \"{}\", but this version has only \"process\", and never runs "
                             "unisolated what asks for more",
                             program.isolation == Isolation::container ? "container" : "vm"),
                 "write isolation = \"process\", or leave it out");
-        for (const auto& name : program.depends_on)
+        }
+        for (const auto& name : program.depends_on) {
             check_dependency(program, name, join_path(path, "depends_on"));
-        for (const auto& [variable, value] : program.env)
-            if (variable == "PORT" || variable.starts_with("HAVN_"))
+        }
+        for (const auto& [variable, value] : program.env) {
+            if (variable == "PORT" || variable.starts_with("HAVN_")) {
                 draft_.error(places_.of(join_path(path, "env")),
                              fmt::format("`{}` is set by Havn itself", variable), "leave it out of env");
+            }
+        }
     }
 
     void check_dependency(const Program& program, std::string_view name, const std::string& path) {
@@ -108,61 +117,69 @@ class Checker {
         const auto scale = join_path(path, "scale");
         const auto& [min, max, backlog, cooldown] = *worker.scale;
         if (!places_.has(join_path(scale, "max"))) worker.scale->max = std::max(min, max);
-        if (min > max)
+        if (min > max) {
             return draft_.error(places_.of(join_path(scale, "min")),
                                 fmt::format("`min` is {}, more than `max`, which is {}", min, max), "");
+        }
         const auto instances = join_path(path, "instances");
-        if (!places_.has(instances))
+        if (!places_.has(instances)) {
             worker.instances = min;
-        else if (worker.instances < min || worker.instances > max)
+        } else if (worker.instances < min || worker.instances > max) {
             draft_.error(
                 places_.of(instances),
                 fmt::format("`instances` is {}, but `scale` allows {} to {}", worker.instances, min, max),
                 "leave `instances` out: it then is `min`");
+        }
     }
 
     void check_queue(const std::string& name, const std::string& path) {
         if (name.empty() || has(queues_, name)) return;
         auto hint = hint_for(name, queues_, "queue");
-        if (!is_name(name) && queues_.empty()) hint = fmt::format("add [queue.{}]", toml_text(name));
+        if (!is_program_name(name) && queues_.empty()) hint = fmt::format("add [queue.{}]", toml_text(name));
         draft_.error(places_.of(path), fmt::format("there is no queue {}", toml_text(name)), std::move(hint));
     }
 
     // Services and workers share `havn ps`, log files and variables, so a name belongs to one.
     void check_one_name_each() {
-        for (const auto name : workers_)
-            if (has(services_, name))
+        for (const auto name : workers_) {
+            if (has(services_, name)) {
                 draft_.error(places_.of(join_path("worker", name)),
                              fmt::format("{} is the name of a service already", toml_text(std::string(name))),
                              "choose another name");
+            }
+        }
         std::map<std::string, std::string_view> variables;
         for (const auto name : services_) {
             const auto [at, added] = variables.emplace(url_variable(name), name);
-            if (!added)
+            if (!added) {
                 draft_.error(places_.of(join_path("service", name)),
                              fmt::format("the services {} and {} would share the variable ${}", at->second,
                                          name, at->first),
                              "choose another name");
+            }
         }
     }
 
     const Program* program(std::string_view name, std::string_view& table) const {
         table = "service";
-        for (const auto& one : manifest_.services)
+        for (const auto& one : manifest_.services) {
             if (one.name == name) return &one;
+        }
         table = "worker";
-        for (const auto& one : manifest_.workers)
+        for (const auto& one : manifest_.workers) {
             if (one.name == name) return &one;
+        }
         return nullptr;
     }
 
     void check_circles() {
         std::map<std::string_view, int> seen;  // 1 = on the path, 2 = done
-        for (const auto& names : {services_, workers_})
+        for (const auto& names : {services_, workers_}) {
             for (const auto name : names) {
                 std::vector<std::string_view> path;
                 follow(name, path, seen);
             }
+        }
     }
 
     // Depth first; every circle is reported once, where its first member (in the order of names) closes it.
@@ -170,7 +187,7 @@ class Checker {
                 std::map<std::string_view, int>& seen) {
         std::string_view table;
         const auto* one = program(name, table);
-        if (one == nullptr || seen[name] == 2) return;
+        if (!one || seen[name] == 2) return;
         seen[name] = 1;
         path.push_back(name);
         for (const auto& next : one->depends_on) {
@@ -194,10 +211,11 @@ class Checker {
         check_queue(route.queue, join_path(path, "queue"));
         if (route.service.empty() || has(services_, route.service)) return;
         const auto place = places_.of(join_path(path, "service"));
-        if (has(workers_, route.service))
+        if (has(workers_, route.service)) {
             return draft_.error(
                 place, fmt::format("{} is a worker, which takes no requests", toml_text(route.service)),
                 fmt::format("make it [service.{}]", route.service));
+        }
         draft_.error(place, fmt::format("there is no service {}", toml_text(route.service)),
                      hint_for(route.service, services_, "service"));
     }
@@ -208,11 +226,12 @@ class Checker {
             bool said = places_.has(join_path("service", service.name, "balance"));
             for (const auto& route : manifest_.routes) {
                 if (route.service != service.name || !route.balance) continue;
-                if (said && *route.balance != service.balance)
+                if (said && *route.balance != service.balance) {
                     draft_.error(places_.of(join_path("route", route.key, "balance")),
                                  fmt::format("the service {} is balanced another way elsewhere",
                                              toml_text(service.name)),
                                  "write the same `balance` in all its routes");
+                }
                 service.balance = *route.balance;
                 said = true;
             }
@@ -230,9 +249,9 @@ class Checker {
     }
 
     void check_one_socket_each(const std::vector<std::string>& listen, std::string_view table) {
-        for (std::size_t i = 0; i < listen.size(); ++i)
-            for (std::size_t j = 0; j < i; ++j)
-                if (collide(listen[j], listen[i]))
+        for (std::size_t i = 0; i < listen.size(); ++i) {
+            for (std::size_t j = 0; j < i; ++j) {
+                if (collide(listen[j], listen[i])) {
                     draft_.error(places_.of(join_path(table, "listen")),
                                  fmt::format("\"{}\" covers \"{}\" already: one of them could not listen",
                                              listen[j].starts_with("0.0.0.0") || listen[j].starts_with("[::]")
@@ -242,6 +261,9 @@ class Checker {
                                                  ? listen[i]
                                                  : listen[j]),
                                  "leave one of them out");
+                }
+            }
+        }
     }
 
     // One message tells the gateway of all its sockets, and the kernel passes 253 in one.
@@ -273,7 +295,7 @@ class Checker {
     }
 
     void check_ports_of_their_own(const Listening& one, const Listening& other) {
-        for (const auto& first : one.addresses)
+        for (const auto& first : one.addresses) {
             for (const auto& second : other.addresses) {
                 if (!collide(first, second)) continue;
                 const auto path = join_path(other.table, "listen");
@@ -282,6 +304,7 @@ class Checker {
                                          second.substr(second.rfind(':') + 1)),
                              "give one of them another port");
             }
+        }
     }
 
     void check_broker() {

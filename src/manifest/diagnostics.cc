@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "manifest/manifest.h"
-#include "manifest/redact.h"
+#include "manifest/syntax/redact.h"
 
 namespace havn::manifest {
 namespace {
@@ -27,8 +27,9 @@ std::optional<std::string_view> line_of(std::string_view text, int line) {
 // A terminal must not be steered by a file: control characters show as a space.
 std::string printable(std::string_view text) {
     std::string result(text);
-    for (auto& c : result)
+    for (auto& c : result) {
         if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+    }
     return result;
 }
 

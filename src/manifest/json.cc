@@ -1,7 +1,7 @@
 // The canonical form: the table of keys, walked over a manifest.
 #include "manifest/keys.h"
 #include "manifest/manifest.h"
-#include "manifest/redact.h"
+#include "manifest/syntax/redact.h"
 
 namespace havn::manifest {
 namespace {
@@ -23,17 +23,19 @@ Json redacted(const Key& key, Json value) {
 Json table_of(std::string_view pattern, Target target, Shown shown) {
     Json table = Json::object();
     for (const auto* key : keys_of(pattern)) {
-        if (key->applies != nullptr && !key->applies(target)) continue;
-        if (auto value = value_of(*key, key->slot(target)); !value.is_null())
+        if (key->applies && !key->applies(target)) continue;
+        if (auto value = value_of(*key, key->slot(target)); !value.is_null()) {
             table[key->name] = shown(*key, std::move(value));
+        }
     }
     for (const auto* child : children(pattern)) {
         if (child->named) table[child->key] = Json::object();
         for (const auto& [name, element] : child->each(target)) {
-            if (child->named)
+            if (child->named) {
                 table[child->key][name] = table_of(child->pattern, element, shown);
-            else
+            } else {
                 table[child->key] = table_of(child->pattern, element, shown);
+            }
         }
     }
     return table;

@@ -1,7 +1,8 @@
 #include "manifest/keys.h"
 
 #include "base/assert.h"
-#include "manifest/forms.h"
+#include "base/text/program_name.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -143,8 +144,9 @@ const Section section_table[] = {
 
 const Key key_table[] = {
     // The top of the file
-    {"", "app", Type::text, 0, 0, "", is_name, name_form, "The name of the application; else the folder's.",
-     "\"shop\"", "", Effect::none, always, "", at<&Manifest::app>},
+    {"", "app", Type::text, 0, 0, "", is_program_name, program_name_form,
+     "The name of the application; else the folder's.", "\"shop\"", "", Effect::none, always, "",
+     at<&Manifest::app>},
     {"", "residency", Type::texts, 0, 64, "", is_jurisdiction,
      "a code of two capitals, such as \"NO\" or \"EU\"", "Where hosts, backups and log sinks must be.",
      "[\"NO\"]", not_enforced, Effect::none, always, "", at<&Manifest::residency>},
@@ -202,7 +204,7 @@ const Key key_table[] = {
     {"broker", "max_connections", Type::integer, 16, 1'000'000, "", any, "",
      "AMQP connections; fewer where the limit of open files is lower.", "20000", "", Effect::requests,
      embedded, "the embedded broker, not with `url`", at<&Broker::max_connections>},
-    {"broker", "users", Type::env, 0, 1'000, "", is_name, name_form,
+    {"broker", "users", Type::env, 0, 1'000, "", is_program_name, program_name_form,
      "Who may log in from other hosts, and with which password. Besides them there are a user that "
      "Havn makes for $AMQP_URL, and guest, from this host only.",
      "{ reports = \"a long password\" }", "", Effect::requests, embedded,
@@ -245,7 +247,7 @@ const Key key_table[] = {
     {"program", "env", Type::env, 0, 1'000, "", is_variable, "names such as LOG_LEVEL",
      "Environment variables it gets besides Havn's own.", "{ LOG_LEVEL = \"info\" }", "", Effect::restart,
      always, "", at<&Program::env>},
-    {"program", "depends_on", Type::texts, 0, 100, "", is_name, name_form,
+    {"program", "depends_on", Type::texts, 0, 100, "", is_program_name, program_name_form,
      "Services and workers that must be ready before it starts.", "[\"inventory\"]", "", Effect::restart,
      always, "", at<&Program::depends_on>},
     {"program", "isolation", Type::choice, 0, 0, "process|container|vm", any, "",
@@ -331,8 +333,9 @@ const Key key_table[] = {
      at<&Scale::cooldown>},
 
     // [route.*]
-    {"route.*", "service", Type::text, 0, 0, "", is_name, name_form, "The service that answers; or `queue`.",
-     "\"storefront\"", "", Effect::requests, always, "", at<&Route::service>},
+    {"route.*", "service", Type::text, 0, 0, "", is_program_name, program_name_form,
+     "The service that answers; or `queue`.", "\"storefront\"", "", Effect::requests, always, "",
+     at<&Route::service>},
     {"route.*", "queue", Type::text, 0, 0, "", is_queue_name, queue_form,
      "The queue the request is put into, answered 202 once it is durable; or `service`.", "\"invoices\"", "",
      Effect::requests, always, "", at<&Route::queue>},
@@ -387,15 +390,17 @@ std::span<const Key> keys() {
 }
 
 const Section& section(std::string_view pattern) {
-    for (const auto& row : section_table)
+    for (const auto& row : section_table) {
         if (row.pattern == pattern) return row;
+    }
     HAVN_ASSERT(false, "the pattern of a section stands in the table");
 }
 
 std::vector<const Section*> children(std::string_view pattern) {
     std::vector<const Section*> found;
-    for (const auto& row : section_table)
+    for (const auto& row : section_table) {
         if (row.parent == pattern && !row.key.empty()) found.push_back(&row);
+    }
     return found;
 }
 
@@ -406,8 +411,9 @@ bool belongs(const Key& key, std::string_view pattern) {
 
 std::vector<const Key*> keys_of(std::string_view pattern) {
     std::vector<const Key*> found;
-    for (const auto& row : key_table)
+    for (const auto& row : key_table) {
         if (belongs(row, pattern)) found.push_back(&row);
+    }
     return found;
 }
 

@@ -84,8 +84,6 @@ std::string allowed(const Key& key);
 
 // The value as JSON, in the manifest's own notation; null when it is unset.
 Json value_of(const Key& key, Slot slot);
-// As it would be written in havn.toml; "(none)" for null.
-std::string toml_text(const Json& value);
 // What holds when the key is not written; null: nothing does.
 Json default_of(const Key& key, std::string_view pattern);
 

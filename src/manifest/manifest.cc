@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "base/text/ascii.h"
 #include "manifest/check.h"
-#include "manifest/forms.h"
 #include "manifest/procfile.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -24,8 +25,9 @@ std::string quotes_hint(std::string_view key, std::string_view value) {
     if (value.empty()) return fmt::format("write a value after {} =", key);
     if (value == "true" || value == "false" || begins_a_value.contains(value.front())) return {};
     if (value == "True" || value == "False" || value == "yes" || value == "no" || value == "on" ||
-        value == "off")
+        value == "off") {
         return "write true or false";
+    }
     if (value.size() > 80 || value.contains('"')) return "a text stands in quotes";
     return fmt::format("a text stands in quotes: {} = \"{}\"", key, value);
 }
@@ -34,25 +36,29 @@ std::string quotes_hint(std::string_view key, std::string_view value) {
 std::string syntax_hint(std::string_view text, int number) {
     const auto line = trimmed(line_number(text, number));
     const auto route = line.find("[route.");
-    if (route != line.npos && !line.substr(route + 7).starts_with('"'))
+    if (route != line.npos && !line.substr(route + 7).starts_with('"')) {
         return "the key of a route stands in quotes: [route.\"/path\"]";
+    }
     if (line.starts_with("---") || line.starts_with("- ")) return "this looks like YAML; havn.toml is TOML";
     if (line.starts_with(';')) return "this looks like an INI file; in TOML a comment begins with #";
     if (line.starts_with("//") || line.starts_with("/*")) return "in TOML a comment begins with #";
     if (line.starts_with('{') && number == 1) return "this looks like JSON; havn.toml is TOML";
-    if (line.starts_with('[') && line.contains(':') && !line.contains('"'))
+    if (line.starts_with('[') && line.contains(':') && !line.contains('"')) {
         return "this looks like an INI file; a table is written [service.NAME] or [worker.NAME]";
+    }
     const auto equals = line.find('='), colon = line.find(':');
     if (equals != line.npos && (colon == line.npos || equals < colon)) {
         const auto value = trimmed(line.substr(equals + 1));
         return quotes_hint(trimmed(line.substr(0, equals)), trimmed(value.substr(0, value.find(" #"))));
     }
-    if (colon != line.npos && line.substr(0, colon).find_first_of(" \"'[") == line.npos)
+    if (colon != line.npos && line.substr(0, colon).find_first_of(" \"'[") == line.npos) {
         return fmt::format(
             "this looks like YAML; in TOML it is {} = …, and a table is written [service.NAME]",
             line.substr(0, colon));
-    if (!line.starts_with('[') && line.find(' ') == line.npos && !line.empty())
+    }
+    if (!line.starts_with('[') && line.find(' ') == line.npos && !line.empty()) {
         return fmt::format("a key has a value: {} = \"…\"", line);
+    }
     return {};
 }
 
@@ -79,11 +85,12 @@ Parsed parse(const std::optional<Source>& toml, const std::optional<Source>& pro
     if (toml) {
         const auto tree = parse_toml_tree(toml->text, toml->file);
         readable = tree.has_value();
-        if (tree)
+        if (tree) {
             read_tree(*tree, draft);
-        else
+        } else {
             draft.error(tree.error().place, "not valid TOML: " + tree.error().what,
                         syntax_hint(toml->text, tree.error().place.line));
+        }
     }
     if (procfile) add_procfile(read_procfile(procfile->text, procfile->file, draft), draft);
     if (readable) check(draft);
@@ -109,7 +116,7 @@ Result<Manifest> manifest_from_json(const Json& json) {
 }
 
 std::string url_variable(std::string_view service) {
-    auto name = upper(service) + "_URL";
+    auto name = ascii_upper(service) + "_URL";
     std::ranges::replace(name, '-', '_');
     return name;
 }

@@ -30,6 +30,8 @@ struct Parsed {
     std::vector<Diagnostic> diagnostics;
 };
 
+inline constexpr std::size_t source_bytes_max = 1u << 20;  // of havn.toml or a Procfile
+
 struct Source {
     std::string file;  // how it is called in messages: "havn.toml"
     std::string text;

@@ -272,8 +272,9 @@ env = { KEY = "s3cret", MODE = "fast" }
     EXPECT_EQ(shown["broker"]["users"], (Json{{"shop", "***"}}));
     Json plain = to_json(*parsed.manifest);
     EXPECT_EQ(plain["service"]["web"]["env"]["KEY"], "s3cret");
-    for (const char* path : {"/service/web/env", "/service/web/command", "/broker/users"})
+    for (const char* path : {"/service/web/env", "/service/web/command", "/broker/users"}) {
         plain[Json::json_pointer(path)] = shown[Json::json_pointer(path)];
+    }
     EXPECT_EQ(plain, shown) << "nothing else is touched";
 }
 

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "manifest/forms.h"
+#include "base/text/ascii.h"
+#include "base/text/edit_distance.h"
 #include "manifest/keys.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -122,10 +124,11 @@ std::string alias_hint(std::string_view pattern, std::string_view name) {
     for (const auto& alias : aliases) {
         if (!alias_belongs(alias, pattern)) continue;
         const auto names = split(alias.names, '|');
-        if (std::ranges::find(names, lower(name)) == names.end()) continue;
+        if (std::ranges::find(names, ascii_lower(name)) == names.end()) continue;
         if (alias.meant.empty()) return std::string(alias.advice);
-        if (!alias.advice.empty())
+        if (!alias.advice.empty()) {
             return fmt::format("did you mean `{}`? write {}", alias.meant, alias.advice);
+        }
         if (has_key(pattern, alias.meant)) return fmt::format("did you mean `{}`?", alias.meant);
     }
     return {};
@@ -137,11 +140,13 @@ std::string elsewhere_hint(std::string_view name) {
         if (!has_key(row.pattern, name)) continue;
         const auto is_it = [&](const Section* child) { return child->key == name; };
         if (row.pattern.empty() && std::ranges::any_of(children(""), is_it)) continue;  // a table of its own
-        if (row.pattern.empty())
+        if (row.pattern.empty()) {
             return fmt::format("`{}` stands at the top of the file, before any [table]", name);
+        }
         auto shown = std::string(row.pattern);
-        if (const auto star = shown.find('*'); star != shown.npos)
+        if (const auto star = shown.find('*'); star != shown.npos) {
             shown.replace(star, 1, row.pattern.starts_with("route") ? "\"/path\"" : "NAME");
+        }
         return fmt::format("`{}` is a key of [{}]", name, shown);
     }
     return {};
@@ -149,29 +154,11 @@ std::string elsewhere_hint(std::string_view name) {
 
 }  // namespace
 
-std::size_t edit_distance(std::string_view from, std::string_view to, std::size_t limit) {
-    if (from.size() > to.size() + limit || to.size() > from.size() + limit) return limit + 1;
-    std::vector<std::size_t> before, last(to.size() + 1), row(to.size() + 1);
-    for (std::size_t j = 0; j <= to.size(); ++j) last[j] = j;
-    for (std::size_t i = 1; i <= from.size(); ++i) {
-        row[0] = i;
-        for (std::size_t j = 1; j <= to.size(); ++j) {
-            const std::size_t replace = last[j - 1] + (from[i - 1] == to[j - 1] ? 0 : 1);
-            row[j] = std::min({replace, last[j] + 1, row[j - 1] + 1});
-            const bool swapped = i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1];
-            if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-        before = last;
-        last = row;
-    }
-    return std::min(last[to.size()], limit + 1);
-}
-
 std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known) {
     std::size_t limit = std::min<std::size_t>(3, 1 + name.size() / 4);
     std::string_view best;
     for (const auto candidate : known) {
-        const auto distance = edit_distance(lower(name), lower(candidate), limit);
+        const auto distance = edit_distance(ascii_lower(name), ascii_lower(candidate), limit);
         if (distance > limit || distance >= candidate.size()) continue;
         best = candidate;
         if (distance == 0) return best;

@@ -7,9 +7,6 @@
 
 namespace havn::manifest {
 
-// Edits (insert, delete, replace, swap of neighbours) from one to the other; stops counting above `limit`.
-std::size_t edit_distance(std::string_view from, std::string_view to, std::size_t limit);
-
 // The nearest of `known`, if near enough to be meant; else empty. Case does not count.
 std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known);
 

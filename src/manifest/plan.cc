@@ -5,7 +5,8 @@
 #include <set>
 
 #include "manifest/keys.h"
-#include "manifest/redact.h"
+#include "manifest/syntax/redact.h"
+#include "manifest/syntax/tree.h"
 
 namespace havn::manifest {
 namespace {
@@ -35,7 +36,7 @@ Program* program_of(Target target) {
 }
 
 Json shown_value(const Key& key, Target target) {
-    if (key.applies != nullptr && !key.applies(target)) return {};
+    if (key.applies && !key.applies(target)) return {};
     return value_of(key, key.slot(target));
 }
 
@@ -86,8 +87,9 @@ class Comparison {
             }
             effects_.insert(key->effect);
         }
-        for (const auto* child : children(pattern))
+        for (const auto* child : children(pattern)) {
             if (!child->named) compare_child(*child, from, to, prefix);
+        }
     }
 
     const std::set<Effect>& effects() const { return effects_; }
@@ -97,8 +99,9 @@ class Comparison {
     void compare_child(const Section& child, Target from, Target to, const std::string& prefix) {
         const auto before = child.each(from), after = child.each(to);
         const auto path = prefix + std::string(child.key);
-        if (!before.empty() && !after.empty())
+        if (!before.empty() && !after.empty()) {
             return compare(child.pattern, before[0].second, after[0].second, path + ".");
+        }
         if (before.empty() && after.empty()) return;
         for (const auto* key : keys_of(child.pattern)) effects_.insert(key->effect);
         const auto text =
@@ -114,13 +117,14 @@ class Comparison {
 // How the number changes. Those that stay are left alone, unless they are restarted for another reason.
 void add_instances_effect(Change& change, std::uint32_t before, std::uint32_t after) {
     const bool restarts = !change.effects.empty();
-    if (after > before)
+    if (after > before) {
         change.effects.push_back(
             fmt::format("starts {} more instance{}{}", after - before, after - before == 1 ? "" : "s",
                         restarts || before == 0 ? "" : "; running ones are not touched"));
-    else
+    } else {
         change.effects.push_back(fmt::format("stops {}{}", counted(before - after, "instance"),
                                              restarts || after == 0 ? "" : "; the others are not touched"));
+    }
 }
 
 void add_effect(Change& change, Effect effect, Target from, Target to) {
@@ -130,11 +134,12 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
         case Effect::none:
             break;
         case Effect::restart:
-            if (before->instances > 0 && after->instances > 0)
+            if (before->instances > 0 && after->instances > 0) {
                 change.effects.push_back(fmt::format(
                     "restarts {} ({}){}", after->name,
                     counted(std::min(before->instances, after->instances), "instance"),
                     std::min(before->instances, after->instances) > 1 ? ", one after the other" : ""));
+            }
             break;
         case Effect::instances:
             add_instances_effect(change, before->instances, after->instances);
@@ -162,10 +167,12 @@ std::string effect_of_adding(Target target) {
     if (const auto* program = program_of(target)) return "starts " + counted(program->instances, "instance");
     if (std::holds_alternative<Route*>(target)) return "applies to new requests";
     if (std::holds_alternative<Queue*>(target)) return "declares a durable queue";
-    if (const auto* gateway = std::get_if<Gateway*>(&target))
+    if (const auto* gateway = std::get_if<Gateway*>(&target)) {
         return "listens on " + toml_text((*gateway)->listen);
-    if (const auto* metrics = std::get_if<Metrics*>(&target))
+    }
+    if (const auto* metrics = std::get_if<Metrics*>(&target)) {
         return (*metrics)->listen.empty() ? "" : "answers GET /metrics on " + toml_text((*metrics)->listen);
+    }
     const auto& broker = *std::get<Broker*>(target);
     if (!broker.url.empty()) return "uses the broker at `url`";
     const std::string listens = "listens on " + toml_text(broker.listen);
@@ -174,8 +181,9 @@ std::string effect_of_adding(Target target) {
 
 std::string effect_of_removing(Target target) {
     if (const auto* program = program_of(target)) return "stops " + counted(program->instances, "instance");
-    if (std::holds_alternative<Queue*>(target))
+    if (std::holds_alternative<Queue*>(target)) {
         return "the queue and its messages stay; without the limits of the manifest";
+    }
     return "applies to new requests";
 }
 
@@ -187,18 +195,21 @@ void list_set_keys(Change& change, std::string_view pattern, Target target, cons
     for (const auto* key : keys_of(pattern)) {
         const auto value = shown_value(*key, target);
         if (value.is_null() || value == default_of(*key, pattern)) continue;
-        if (key->type == Type::env)
+        if (key->type == Type::env) {
             add_variables(change, prefix + std::string(key->name), {}, value);
-        else
+        } else {
             list(key->name, value);
-    }
-    for (const auto* child : children(pattern))
-        for (const auto& [name, nested] : child->each(target)) {
-            if (child->optional)
-                list(child->key, whole_table(child->pattern, nested));
-            else
-                list_set_keys(change, child->pattern, nested, prefix + std::string(child->key) + ".");
         }
+    }
+    for (const auto* child : children(pattern)) {
+        for (const auto& [name, nested] : child->each(target)) {
+            if (child->optional) {
+                list(child->key, whole_table(child->pattern, nested));
+            } else {
+                list_set_keys(change, child->pattern, nested, prefix + std::string(child->key) + ".");
+            }
+        }
+    }
 }
 
 class Differ {
@@ -209,10 +220,11 @@ class Differ {
     Plan run() {
         diff_top();
         for (const auto* section : children("")) {
-            if (section->named)
+            if (section->named) {
                 diff_named(*section);
-            else
+            } else {
                 diff_plain(*section);
+            }
         }
         for (auto& change : removals_) plan_.changes.push_back(std::move(change));
         return std::move(plan_);
@@ -261,9 +273,10 @@ class Differ {
             change(section, name, old->second, target);
             before.erase(old);
         }
-        for (const auto& [name, target] : before)
+        for (const auto& [name, target] : before) {
             removals_.push_back(
                 {Change::Action::remove, subject(section, name), {}, {effect_of_removing(target)}});
+        }
     }
 
     void change(const Section& section, const std::string& name, Target from, Target to) {
@@ -311,9 +324,10 @@ std::string render(const Plan& plan) {
     std::string text;
     for (const auto& change : plan.changes) {
         text += fmt::format("{} {}\n", mark(change.action), change.subject);
-        for (const auto& [key, from, to] : change.details)
+        for (const auto& [key, from, to] : change.details) {
             text += from == none ? fmt::format("    {} = {}\n", key, to)
                                  : fmt::format("    {}: {} → {}\n", key, from, to);
+        }
         for (const auto& effect : change.effects) text += fmt::format("    → {}\n", effect);
     }
     return text + summary(plan);
@@ -323,8 +337,9 @@ Json to_json(const Plan& plan) {
     Json changes = Json::array();
     for (const auto& change : plan.changes) {
         Json details = Json::array();
-        for (const auto& [key, from, to] : change.details)
+        for (const auto& [key, from, to] : change.details) {
             details.push_back({{"key", key}, {"from", from}, {"to", to}});
+        }
         changes.push_back({{"action", name(change.action)},
                            {"subject", change.subject},
                            {"details", std::move(details)},

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "base/text/ascii.h"
+#include "base/text/program_name.h"
 #include "base/text/utf8.h"
-#include "manifest/forms.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -16,12 +18,14 @@ class ProcfileReader {
         const auto content = trimmed(text);
         if (content.empty() || content.starts_with('#') || content.starts_with("//")) return;
         const Place place{file_, number, static_cast<int>(content.data() - text.data()) + 1};
-        if (!is_utf8(content) || content.contains('\0'))
+        if (!is_utf8(content) || content.contains('\0')) {
             return draft_.error(place, "this line is not UTF-8 text", "save the file as UTF-8");
+        }
         const auto colon = content.find(':');
-        if (colon == content.npos)
+        if (colon == content.npos) {
             return draft_.error(place, "a line of a Procfile is `name: command`, but here is no colon",
                                 "write web: " + std::string(content));
+        }
         add(trimmed(content.substr(0, colon)), trimmed(content.substr(colon + 1)), place);
     }
 
@@ -29,24 +33,32 @@ class ProcfileReader {
 
   private:
     void add(std::string_view written, std::string_view command, const Place& place) {
-        const auto name = lower(written);
+        const auto name = ascii_lower(written);
         const auto what = fmt::format("{} is no name for a process", toml_text(std::string(written)));
-        if (!is_name(name)) return draft_.error(place, fmt::format("{}: {}", what, name_form));
-        if (is_reserved(name))
-            return draft_.error(place, fmt::format("{}: {}", what, reserved_form), "rename it");
-        if (command.empty())
+        if (!is_program_name(name)) {
+            return draft_.error(place, fmt::format("{}: {}", what, program_name_form));
+        }
+        if (is_part_name(name)) {
+            return draft_.error(place, fmt::format("{}: {}", what, part_names_form), "rename it");
+        }
+        if (command.empty()) {
             return draft_.error(place, fmt::format("`{}` has no command", name),
                                 fmt::format("write {}: COMMAND", name));
-        if (!is_command(command))
+        }
+        if (!is_command(command)) {
             return draft_.error(place, fmt::format("the command of `{}` has a line break inside", name),
                                 "end lines with \\n or \\r\\n, not with \\r");
-        if (name == "release")
+        }
+        if (name == "release") {
             return draft_.warn(place, "`release` is not run: this version has no deploy step",
                                fmt::format("run it before `havn up`: {}", command));
-        for (const auto& entry : entries)
-            if (entry.name == name)
+        }
+        for (const auto& entry : entries) {
+            if (entry.name == name) {
                 return draft_.error(place, fmt::format("`{}` is there already", name),
                                     fmt::format("see line {}", entry.place.line));
+            }
+        }
         entries.push_back({name, std::string(command), place});
     }
 
@@ -56,15 +68,17 @@ class ProcfileReader {
 
 template <class Named>
 Program* named(std::vector<Named>& all, std::string_view name) {
-    for (auto& one : all)
+    for (auto& one : all) {
         if (one.name == name) return &one;
+    }
     return nullptr;
 }
 
 // `web` answers "/", unless havn.toml says where something else goes.
 void add_web_route(const ProcfileEntry& web, Draft& draft) {
-    for (const auto& route : draft.manifest.routes)
+    for (const auto& route : draft.manifest.routes) {
         if (route.key == "/" || route.service == web.name) return;
+    }
     auto& route = draft.manifest.routes.emplace_back();
     route.key = route.path = "/";
     route.service = web.name;
@@ -74,9 +88,9 @@ void add_web_route(const ProcfileEntry& web, Draft& draft) {
 void add_program(const ProcfileEntry& entry, Draft& draft) {
     auto& manifest = draft.manifest;
     auto* program = named(manifest.services, entry.name);
-    const bool is_service = program != nullptr;
-    if (program == nullptr) program = named(manifest.workers, entry.name);
-    const bool is_new = program == nullptr;
+    const bool is_service = program;
+    if (!program) program = named(manifest.workers, entry.name);
+    const bool is_new = !program;
     const bool is_web = entry.name == "web" && (is_new || is_service);
     if (is_new && is_web) program = &manifest.services.emplace_back();
     if (is_new && !is_web) program = &manifest.workers.emplace_back();

@@ -9,8 +9,9 @@ namespace {
 
 std::string said(const Parsed& parsed) {
     std::string text;
-    for (const auto& one : parsed.diagnostics)
+    for (const auto& one : parsed.diagnostics) {
         text += fmt::format("{}:{}:{} {} | {}\n", one.file, one.line, one.column, one.message, one.hint);
+    }
     return text;
 }
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "manifest/forms.h"
+#include "base/text/ascii.h"
+#include "base/text/program_name.h"
 #include "manifest/names.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -17,7 +19,7 @@ std::string shown(std::string_view path) {
     std::string text;
     for (const auto& part : split(path, separator)) {
         if (!text.empty()) text += '.';
-        text += is_name(part) ? part : toml_text(part);
+        text += is_program_name(part) ? part : toml_text(part);
     }
     return "[" + text + "]";
 }
@@ -37,22 +39,27 @@ std::optional<Problem> split_route_key(Route& route, const Place& place) {
         return Problem{place, fmt::format("{} is no route: {}", toml_text(key), why), std::move(hint)};
     };
     if (key.contains("://")) return bad("it is /path or host/path, without http://", "leave the scheme out");
-    if (slash == key.npos)
+    if (slash == key.npos) {
         return bad("it is /path or host/path", is_host(key) && key.contains('.')
                                                    ? fmt::format("write [route.\"{}/\"]", key)
                                                    : fmt::format("write [route.\"/{}\"]", key));
-    route.host = lower(key.substr(0, slash));
+    }
+    route.host = ascii_lower(key.substr(0, slash));
     route.path = key.substr(slash);
-    if (!route.host.empty() && !is_host(route.host))
+    if (!route.host.empty() && !is_host(route.host)) {
         return bad("a host is a name such as shop.example or *.shop.example, without a port", "");
-    if (route.path.size() > 2 && route.path.ends_with("/*"))
+    }
+    if (route.path.size() > 2 && route.path.ends_with("/*")) {
         return bad("a path has no *", fmt::format("write [route.\"{}\"]: it matches everything below as well",
                                                   key.substr(0, key.size() - 2)));
-    if (!is_route_path(route.path))
+    }
+    if (!is_route_path(route.path)) {
         return bad("a path begins with / and has no empty, . or .. segment, no space, ?, # or *", "");
-    if (!is_plainly_written_path(route.path))
+    }
+    if (!is_plainly_written_path(route.path)) {
         return bad("a path has no ; and no \\, and no escape but of bytes beyond ASCII",
                    "write it as it reads: requests are matched decoded");
+    }
     if (route.path.size() > 1 && route.path.ends_with('/')) route.path.pop_back();
     route.key = route.host + route.path;
     return std::nullopt;
@@ -74,14 +81,16 @@ class Reader {
         for (const auto* key : keys_of(pattern)) {
             if (key->name != entry.name) continue;
             draft_.places.set(entry_path, entry.node.place);
-            if (auto problem = read_value(*key, entry.node, key->slot(target)))
+            if (auto problem = read_value(*key, entry.node, key->slot(target))) {
                 draft_.report(std::move(*problem));
-            else
+            } else {
                 warn_of_caveat(*key, entry);
+            }
             return;
         }
-        for (const auto* child : children(pattern))
+        for (const auto* child : children(pattern)) {
             if (child->key == entry.name) return read_section(*child, target, entry, entry_path);
+        }
         auto hint = hint_for_unknown(pattern, entry.name);
         if (hint.empty()) hint = fmt::format("{} knows {}", shown(path), known_names(pattern));
         draft_.error(entry.place, fmt::format("{} has no key `{}`", shown(path), entry.name),
@@ -91,7 +100,7 @@ class Reader {
     void read_section(const Section& child, Target parent, const Entry& entry, const std::string& path) {
         draft_.places.set(path, entry.place);
         const auto* entries = std::get_if<Node::Table>(&entry.node.value);
-        if (entries == nullptr) {
+        if (!entries) {
             draft_.error(entry.node.place,
                          fmt::format("`{}` is {}, but must be a table", entry.name, found(entry.node)),
                          fmt::format("write {}", child.example));
@@ -103,7 +112,7 @@ class Reader {
 
     void read_element(const Section& child, Target parent, const Entry& element, const std::string& path) {
         const auto* entries = std::get_if<Node::Table>(&element.node.value);
-        if (entries == nullptr) {
+        if (!entries) {
             draft_.places.set(join_path(path, element.name), element.place);
             draft_.error(element.place,
                          fmt::format("[{}] holds tables, but `{}` is {}", child.key, element.name,
@@ -114,8 +123,8 @@ class Reader {
         const Target target = child.open(parent, element.name);
         check_name(child, target, element);
         const auto* route = std::holds_alternative<Route*>(target) ? std::get<Route*>(target) : nullptr;
-        const auto element_path = join_path(path, route != nullptr ? route->key : element.name);
-        if (route != nullptr && draft_.places.has(element_path)) {
+        const auto element_path = join_path(path, route ? route->key : element.name);
+        if (route && draft_.places.has(element_path)) {
             draft_.error(element.place, fmt::format("the route {} is there already", toml_text(route->key)),
                          fmt::format("see line {}", draft_.places.of(element_path).line));
             draft_.manifest.routes.pop_back();
@@ -132,12 +141,13 @@ class Reader {
         }
         const bool is_queue = std::holds_alternative<Queue*>(target);
         const auto what = fmt::format("{} is no name for a {}", toml_text(element.name), child.noun);
-        if (is_queue ? !is_queue_name(element.name) : !is_name(element.name)) {
-            const auto guess = lower(element.name);
-            draft_.error(element.place, fmt::format("{}: {}", what, is_queue ? queue_form : name_form),
-                         !is_queue && is_name(guess) ? fmt::format("write [{}.{}]", child.key, guess) : "");
-        } else if (!is_queue && is_reserved(element.name)) {
-            draft_.error(element.place, fmt::format("{}: {}", what, reserved_form), "choose another name");
+        if (is_queue ? !is_queue_name(element.name) : !is_program_name(element.name)) {
+            const auto guess = ascii_lower(element.name);
+            draft_.error(
+                element.place, fmt::format("{}: {}", what, is_queue ? queue_form : program_name_form),
+                !is_queue && is_program_name(guess) ? fmt::format("write [{}.{}]", child.key, guess) : "");
+        } else if (!is_queue && is_part_name(element.name)) {
+            draft_.error(element.place, fmt::format("{}: {}", what, part_names_form), "choose another name");
         }
     }
 
@@ -148,12 +158,12 @@ class Reader {
 
     // A key that was written, and says nothing where it stands.
     void check_applies(std::string_view pattern, Target target, const std::string& path) {
-        if (const auto* route = std::get_if<Route*>(&target);
-            route != nullptr && !check_route_goes(**route, path))
+        if (const auto* route = std::get_if<Route*>(&target); route && !check_route_goes(**route, path)) {
             return;
+        }
         for (const auto* key : keys_of(pattern)) {
             const auto key_path = join_path(path, key->name);
-            if (key->applies == nullptr || key->applies(target) || !draft_.places.has(key_path)) continue;
+            if (!key->applies || key->applies(target) || !draft_.places.has(key_path)) continue;
             draft_.error(draft_.places.of(key_path),
                          fmt::format("`{}` is only for {}", key->name, key->applies_to), "leave it out");
         }
@@ -164,14 +174,15 @@ class Reader {
         const auto& places = draft_.places;
         const auto service = join_path(path, "service"), queue = join_path(path, "queue");
         const auto fallback = join_path(path, "fallback");
-        if (places.has(service) && places.has(queue))
+        if (places.has(service) && places.has(queue)) {
             draft_.error(places.of(queue), "a route goes to a service or to a queue, not to both",
                          "leave out `service` or `queue`");
-        else if (!places.has(service) && !places.has(queue))
+        } else if (!places.has(service) && !places.has(queue)) {
             draft_.error(places.of(path), fmt::format("the route {} goes nowhere", toml_text(route.key)),
                          "give it service = \"NAME\" or queue = \"NAME\"");
-        else if (places.has(queue) && places.has(fallback))
+        } else if (places.has(queue) && places.has(fallback)) {
             draft_.error(places.of(fallback), "`fallback` is only for a route to a service", "leave it out");
+        }
         return route.service.empty() != route.queue.empty();
     }
 
@@ -207,8 +218,9 @@ bool Draft::has_errors() const {
 
 void read_tree(const Node& root, Draft& draft) {
     const auto* entries = std::get_if<Node::Table>(&root.value);
-    if (entries == nullptr)
+    if (!entries) {
         return draft.error(root.place, "the manifest is " + found(root) + ", but must be a table");
+    }
     Reader(draft).read_table("", &draft.manifest, *entries, "");
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "manifest/manifest.h"
-#include "manifest/tree.h"
+#include "manifest/syntax/tree.h"
 #include "manifest/values.h"
 
 namespace havn::manifest {

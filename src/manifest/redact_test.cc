@@ -1,4 +1,4 @@
-#include "manifest/redact.h"
+#include "manifest/syntax/redact.h"
 
 #include <gtest/gtest.h>
 

@@ -3,6 +3,7 @@
 
 #include "manifest/keys.h"
 #include "manifest/manifest.h"
+#include "manifest/syntax/tree.h"
 
 namespace havn::manifest {
 namespace {
@@ -30,8 +31,9 @@ bool is_about(const Section& row, std::string_view topic) {
 
 std::string text_of_key(const Key& key, std::string_view pattern) {
     auto text = fmt::format("  {}\n      {}\n      {}", key.name, key.doc, allowed(key));
-    if (const auto value = default_text(key, pattern); !value.empty())
+    if (const auto value = default_text(key, pattern); !value.empty()) {
         text += fmt::format("; else {}", value);
+    }
     if (!key.applies_to.empty()) text += fmt::format("\n      only for {}", key.applies_to);
     if (!key.caveat.empty()) text += fmt::format("\n      {}", key.caveat);
     return text + fmt::format("\n      {} = {}\n", key.name, key.example);
@@ -108,15 +110,17 @@ Json schema_of_section(const Section& row) {
     for (const auto* key : keys_of(row.pattern)) {
         auto value = schema_of_value(*key);
         value["description"] = fmt::format("{} {}", key->doc, allowed(*key));
-        if (auto otherwise = default_of(*key, row.pattern); !otherwise.is_null())
+        if (auto otherwise = default_of(*key, row.pattern); !otherwise.is_null()) {
             value["default"] = otherwise;
+        }
         properties[key->name] = std::move(value);
     }
     for (const auto* child : children(row.pattern)) {
         auto table = schema_of_section(*child);
-        if (child->named)
+        if (child->named) {
             table = {
                 {"type", "object"}, {"additionalProperties", std::move(table)}, {"description", child->doc}};
+        }
         properties[child->key] = std::move(table);
     }
     return {{"type", "object"},

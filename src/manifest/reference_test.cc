@@ -18,18 +18,21 @@ std::string manifest_with(const Key& key) {
     const std::string_view in = key.section;
     const bool is_command = key.name == "command";
     if (in.empty()) return line + text;
-    if (in == "program" || in == "service.*")
+    if (in == "program" || in == "service.*") {
         return text + "[service.x]\n" + (is_command ? "" : "command = 'x'\n") + line;
-    if (in == "service.*.healthcheck")
+    }
+    if (in == "service.*.healthcheck") {
         return text + "[service.x]\ncommand = 'x'\n[service.x.healthcheck]\n" + line;
+    }
     if (in == "worker.*") return text + "[worker.x]\ncommand = 'x'\n" + line;
     if (in == "worker.*.scale") return text + "[worker.x]\ncommand = 'x'\n[worker.x.scale]\n" + line;
     if (in == "queue.*") return text + "[queue.x]\n" + line;
     if (!in.starts_with("route")) return text + "[" + std::string(in) + "]\n" + line;
     text += "[service.storefront]\ncommand = 'x'\n[route.\"/\"]\n";
     const bool names_target = key.name == "service" || key.name == "queue";
-    if (!names_target)
+    if (!names_target) {
         text += key.applies_to == "a route to a queue" ? "queue = 'invoices'\n" : "service = 'inventory'\n";
+    }
     return text + (in == "route.*.fallback" ? "[route.\"/\".fallback]\n" : "") + line;
 }
 

@@ -7,9 +7,10 @@
 
 #include "base/assert.h"
 #include "base/overloaded.h"
+#include "base/text/ascii.h"
 #include "base/text/units.h"
-#include "manifest/amqp_url.h"
-#include "manifest/forms.h"
+#include "manifest/syntax/amqp_url.h"
+#include "manifest/syntax/forms.h"
 
 namespace havn::manifest {
 namespace {
@@ -42,26 +43,30 @@ std::string likely_size(const Key& key, std::int64_t number) {
 std::string likely(const Key& key, const Node& node) {
     const auto* number = std::get_if<std::int64_t>(&node.value);
     const auto* text = std::get_if<std::string>(&node.value);
-    const bool counts = (number != nullptr && *number >= 0) || (text != nullptr && is_count(*text));
-    if (counts && key.type == Type::integer && text != nullptr) return *text;
-    if (counts && key.type == Type::duration)
-        return fmt::format("\"{}s\"", number != nullptr ? std::to_string(*number) : *text);
-    if (counts && key.type == Type::size)
-        return likely_size(key, number != nullptr ? *number : std::stol(*text));
-    if (text != nullptr && key.type == Type::texts && (key.valid == nullptr || key.valid(*text)))
+    const bool counts = (number && *number >= 0) || (text && is_count(*text));
+    if (counts && key.type == Type::integer && text) return *text;
+    if (counts && key.type == Type::duration) {
+        return fmt::format("\"{}s\"", number ? std::to_string(*number) : *text);
+    }
+    if (counts && key.type == Type::size) {
+        return likely_size(key, number ? *number : std::stol(*text));
+    }
+    if (text && key.type == Type::texts && (!key.valid || key.valid(*text))) {
         return "[" + toml_text(*text) + "]";
+    }
     return std::string(key.example);
 }
 
 // A text that only needs another spelling to be valid: "get" → "GET", ":8080" → "0.0.0.0:8080".
 std::string respelled(const Key& key, const std::string& text) {
     if (text.empty()) return std::string(key.example);
-    std::vector<std::string> guesses{upper(text), lower(text)};
+    std::vector<std::string> guesses{ascii_upper(text), ascii_lower(text)};
     if (!text.contains(' ')) guesses.insert(guesses.end(), {"/" + text, "0.0.0.0" + text, "0.0.0.0:" + text});
     if (text.starts_with("*:")) guesses.push_back("0.0.0.0" + text.substr(1));
     if (text.starts_with("localhost:")) guesses.push_back("127.0.0.1" + text.substr(9));
-    for (const auto& guess : guesses)
-        if (key.valid != nullptr && key.valid(guess)) return toml_text(guess);
+    for (const auto& guess : guesses) {
+        if (key.valid && key.valid(guess)) return toml_text(guess);
+    }
     return std::string(key.example);
 }
 
@@ -87,7 +92,7 @@ Problem wrong_item(const Key& key, const Node& item, const std::string& hint) {
 template <class Store>
 std::optional<Problem> read_whole(const Key& key, const Node& node, Store store) {
     const auto* number = std::get_if<std::int64_t>(&node.value);
-    if (number == nullptr) return wrong(key, node);
+    if (!number) return wrong(key, node);
     if (*number < key.min || *number > key.max) return wrong(key, node, "");
     store(*number);
     return std::nullopt;
@@ -97,7 +102,7 @@ std::optional<Problem> read_whole(const Key& key, const Node& node, Store store)
 template <class Parse, class Store>
 std::optional<Problem> read_measured(const Key& key, const Node& node, Parse parse, Store store) {
     const auto* text = std::get_if<std::string>(&node.value);
-    if (text == nullptr) return wrong(key, node);
+    if (!text) return wrong(key, node);
     const auto parsed = parse(*text);
     if (!parsed) return wrong(key, node);
     if (*parsed < key.min || *parsed > key.max) return wrong(key, node, "");
@@ -107,27 +112,30 @@ std::optional<Problem> read_measured(const Key& key, const Node& node, Parse par
 
 std::optional<Problem> read_number(const Key& key, const Node& node, std::optional<double>& slot) {
     double number = 0;
-    if (const auto* whole = std::get_if<std::int64_t>(&node.value))
+    if (const auto* whole = std::get_if<std::int64_t>(&node.value)) {
         number = static_cast<double>(*whole);
-    else if (const auto* real = std::get_if<double>(&node.value))
+    } else if (const auto* real = std::get_if<double>(&node.value)) {
         number = *real;
-    else
+    } else {
         return wrong(key, node);
-    if (!(number > static_cast<double>(key.min) && number <= static_cast<double>(key.max)))
+    }
+    if (!(number > static_cast<double>(key.min) && number <= static_cast<double>(key.max))) {
         return wrong(key, node, "");
+    }
     slot = number;
     return std::nullopt;
 }
 
 std::optional<Problem> read_text(const Key& key, const Node& node, std::string& slot) {
     const auto* text = std::get_if<std::string>(&node.value);
-    if (text == nullptr) return wrong(key, node);
+    if (!text) return wrong(key, node);
     if (key.valid == is_amqp_url) {
-        if (const auto url = parse_amqp_url(*text); !url)
+        if (const auto url = parse_amqp_url(*text); !url) {
             return Problem{node.place,
                            fmt::format("`{}` is {}: {}", key.name, found(node), url.error().message),
                            url.error().remedy};
-    } else if (key.valid != nullptr && !key.valid(*text)) {
+        }
+    } else if (key.valid && !key.valid(*text)) {
         return wrong(key, node, respelled(key, *text));
     }
     slot = *text;
@@ -136,19 +144,20 @@ std::optional<Problem> read_text(const Key& key, const Node& node, std::string& 
 
 std::optional<Problem> read_texts(const Key& key, const Node& node, std::vector<std::string>& slot) {
     const auto* items = std::get_if<Node::Array>(&node.value);
-    const auto count = items == nullptr ? 0 : static_cast<std::int64_t>(items->size());
-    if (items == nullptr || count < key.min || count > key.max) return wrong(key, node);
+    const auto count = !items ? 0 : static_cast<std::int64_t>(items->size());
+    if (!items || count < key.min || count > key.max) return wrong(key, node);
     std::vector<std::string> texts;
     for (const auto& item : *items) {
         const auto* text = std::get_if<std::string>(&item.value);
-        if (text == nullptr) return wrong_item(key, item, "");
-        if (key.valid != nullptr && !key.valid(*text)) {
+        if (!text) return wrong_item(key, item, "");
+        if (key.valid && !key.valid(*text)) {
             auto guess = respelled(key, *text);
             return wrong_item(key, item, guess == key.example ? "" : guess);
         }
-        if (std::ranges::find(texts, *text) != texts.end())
+        if (std::ranges::find(texts, *text) != texts.end()) {
             return Problem{item.place, fmt::format("`{}` names {} twice", key.name, toml_text(*text)),
                            "remove one"};
+        }
         texts.push_back(*text);
     }
     slot = std::move(texts);
@@ -157,11 +166,11 @@ std::optional<Problem> read_texts(const Key& key, const Node& node, std::vector<
 
 std::optional<Problem> read_integers(const Key& key, const Node& node, std::vector<std::uint32_t>& slot) {
     const auto* items = std::get_if<Node::Array>(&node.value);
-    if (items == nullptr || items->size() > 1'000) return wrong(key, node);
+    if (!items || items->size() > 1'000) return wrong(key, node);
     std::vector<std::uint32_t> numbers;
     for (const auto& item : *items) {
         const auto* number = std::get_if<std::int64_t>(&item.value);
-        if (number == nullptr || *number < key.min || *number > key.max) return wrong_item(key, item, "");
+        if (!number || *number < key.min || *number > key.max) return wrong_item(key, item, "");
         numbers.push_back(static_cast<std::uint32_t>(*number));
     }
     slot = std::move(numbers);
@@ -170,20 +179,22 @@ std::optional<Problem> read_integers(const Key& key, const Node& node, std::vect
 
 std::optional<Problem> read_env(const Key& key, const Node& node, std::map<std::string, std::string>& slot) {
     const auto* entries = std::get_if<Node::Table>(&node.value);
-    if (entries == nullptr || static_cast<std::int64_t>(entries->size()) > key.max) return wrong(key, node);
+    if (!entries || static_cast<std::int64_t>(entries->size()) > key.max) return wrong(key, node);
     std::map<std::string, std::string> variables;
     for (const auto& [name, place, value] : *entries) {
         if (key.valid != is_variable && !key.valid(name)) {
             return Problem{place, fmt::format("{} is no name here", toml_text(name)),
                            "use " + std::string(key.allowed)};
         }
-        if (key.valid == is_variable && !is_variable(name))
+        if (key.valid == is_variable && !is_variable(name)) {
             return Problem{place, fmt::format("{} is no name of an environment variable", toml_text(name)),
                            "use letters, digits and _, not beginning with a digit"};
+        }
         const auto* text = std::get_if<std::string>(&value.value);
-        if (text == nullptr || text->contains('\0'))
+        if (!text || text->contains('\0')) {
             return Problem{value.place, fmt::format("`{}` is {}, but must be a text", name, found(value)),
                            fmt::format("put it in quotes: {} = \"…\"", name)};
+        }
         variables[name] = *text;
     }
     slot = std::move(variables);
@@ -192,12 +203,13 @@ std::optional<Problem> read_env(const Key& key, const Node& node, std::map<std::
 
 std::optional<Problem> read_backoff(const Key& key, const Node& node, Backoff& slot) {
     const auto* text = std::get_if<std::string>(&node.value);
-    if (text == nullptr) return wrong(key, node);
+    if (!text) return wrong(key, node);
     const auto dots = text->find("..");
     const auto first = duration_count(text->substr(0, dots));
     const auto last = dots == text->npos ? first : duration_count(text->substr(dots + 2));
-    if (!first || !last || *first > *last || *last > key.max)
+    if (!first || !last || *first > *last || *last > key.max) {
         return wrong(key, node, std::string(key.example));
+    }
     slot = {milliseconds(*first), milliseconds(*last)};
     return std::nullopt;
 }
@@ -206,7 +218,7 @@ template <class Choice>
 std::optional<Problem> read_choice(const Key& key, const Node& node, Choice& slot) {
     const auto* text = std::get_if<std::string>(&node.value);
     const auto names = split(key.choices, '|');
-    const auto at = text == nullptr ? names.end() : std::ranges::find(names, *text);
+    const auto at = !text ? names.end() : std::ranges::find(names, *text);
     if (at == names.end()) return wrong(key, node, "");
     using Enum = std::conditional_t<std::is_enum_v<Choice>, Choice, Balance>;
     slot = static_cast<Enum>(at - names.begin());
@@ -276,23 +288,6 @@ Json value_of(const Key& key, Slot slot) {
             [&](auto* choice) { return choice_name(key, *choice); },
         },
         slot);
-}
-
-std::string toml_text(const Json& value) {
-    if (value.is_null()) return "(none)";
-    if (value.is_string() && value.get_ref<const std::string&>().contains('"') &&
-        is_text(value.get_ref<const std::string&>()) && !value.get_ref<const std::string&>().contains('\''))
-        return "'" + value.get<std::string>() + "'";
-    // Bytes that are not UTF-8 can stand in a Procfile; a message shows them replaced.
-    if (value.is_string()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    std::vector<std::string> parts;
-    if (value.is_array())
-        for (const auto& item : value) parts.push_back(toml_text(item));
-    if (value.is_array()) return fmt::format("[{}]", fmt::join(parts, ", "));
-    if (value.is_object())
-        for (const auto& [name, item] : value.items()) parts.push_back(name + " = " + toml_text(item));
-    if (value.is_object()) return parts.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(parts, ", "));
-    return value.dump();
 }
 
 std::string allowed(const Key& key) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "manifest/keys.h"
-#include "manifest/tree.h"
+#include "manifest/syntax/tree.h"
 
 namespace havn::manifest {
 

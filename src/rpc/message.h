@@ -63,8 +63,4 @@ int status_of(Error::Kind kind);
 Json to_json(const Error& error);  // {"error":{…}}
 Error error_from(int status, std::string_view body);
 
-// A path segment or query value, percent-encoded; and back ('+' is left alone). Malformed: unchanged.
-std::string encode(std::string_view text);
-std::string decode(std::string_view text);
-
 }  // namespace havn::rpc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text/percent.h"
 #include "io/gate.h"
 #include "io/inherited.h"
 #include "io/loop.h"
@@ -58,7 +59,8 @@ bool Route::matches(const std::vector<std::string>& path) const {
 std::map<std::string, std::string> Route::parameters(const std::vector<std::string>& path) const {
     std::map<std::string, std::string> found;
     for (std::size_t i = 0; i < path.size(); ++i) {
-        if (is_parameter(pattern[i])) found[pattern[i].substr(1, pattern[i].size() - 2)] = decode(path[i]);
+        if (!is_parameter(pattern[i])) continue;
+        found[pattern[i].substr(1, pattern[i].size() - 2)] = percent_decode(path[i]);
     }
     return found;
 }
@@ -70,7 +72,8 @@ void read_query(std::string_view text, std::map<std::string, std::string>& query
         const std::size_t end = std::min(text.find('&'), text.size());
         const std::string_view pair = text.substr(0, end);
         const std::size_t equals = std::min(pair.find('='), pair.size());
-        query[decode(pair.substr(0, equals))] = decode(pair.substr(std::min(equals + 1, pair.size())));
+        query[percent_decode(pair.substr(0, equals))] =
+            percent_decode(pair.substr(std::min(equals + 1, pair.size())));
         text.remove_prefix(std::min(end + 1, text.size()));
     }
 }
@@ -277,7 +280,7 @@ Task<Result<Request>> Server::State::receive(Connection& connection, Head head) 
 
 Task<Response> Server::State::answer(Request request) {
     const std::vector<std::string> path = segments_of(request.path);
-    request.path = decode(request.path);
+    request.path = percent_decode(request.path);
     std::string allowed;
     for (const Route& route : routes) {
         if (!route.matches(path)) continue;

@@ -11,7 +11,7 @@ MODULES_MAX, MEMBERS_MAX = 15, 20
 SOURCES = files("*.h", "*.cc")
 
 # Whatever is above the limit today; it only gets shorter.
-CROWDED = {"src/broker/core", "src/control", "src/gateway/core", "src/gateway/shell", "src/manifest", "src/supervisor/shell"}
+CROWDED = {"src/broker/core", "src/gateway/core", "src/gateway/shell", "src/supervisor/shell"}
 LARGE = {"Channel", "Conversation", "Queue", "Vhost", "Log", "Connection", "Server", "Exchange", "Gateway", "Worker", "Fleet",
          "UnitFacts", "SupervisorProcess"}
 SPREAD = {"Channel", "Conversation", "Vhost", "Log", "Exchange", "Fleet", "SupervisorProcess"}

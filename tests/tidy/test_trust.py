@@ -68,7 +68,7 @@ def test_json_is_parsed_in_one_place():
 
 
 # What reads numbers of any range on purpose.
-OWN_NUMBERS = {"src/base/json.h", "src/base/json_reader.cc", "src/manifest/tree.cc"}
+OWN_NUMBERS = {"src/base/json.h", "src/base/json_reader.cc", "src/manifest/syntax/tree.cc"}
 
 
 def test_numbers_in_json_are_read_with_their_range():

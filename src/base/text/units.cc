@@ -1,5 +1,7 @@
 #include "base/text/units.h"
 
+#include "base/text/ascii.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -64,14 +66,10 @@ std::unexpected<Error> bad_size(std::string_view text) {
         "write a whole number with one of the units B, K, M, G, T, such as \"64K\", \"256M\" or \"1G\"");
 }
 
-char upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
 // "M", "mb" and "MiB" are all M; "B" is B.
 std::optional<std::uint64_t> size_factor(std::string_view letters) {
     std::string unit;
-    for (const char c : letters) unit += upper(c);
+    for (const char c : letters) unit += ascii_upper(c);
     if (unit.size() == 3 && unit.ends_with("IB")) unit.resize(1);
     if (unit.size() == 2 && unit.ends_with('B') && unit != "BB") unit.resize(1);
     for (const auto& known : size_units) {

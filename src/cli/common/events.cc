@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include "cli/common/terminal.h"
-#include "control/log_follower.h"
+#include "logs/log_follower.h"
 
 namespace havn::cli {
 
-static constexpr std::size_t failure_lines = 15;
+namespace {
 
-static std::string label_of(const Json& event) {
+constexpr std::size_t failure_lines = 15;
+
+std::string label_of(const Json& event) {
     return fmt::format("{}.{}", event.value("name", ""), event.value("instance", 1));
 }
+
+}  // namespace
 
 void EventPrinter::on(const Json& event) {
     const std::string kind = event.value("event", "");
@@ -48,17 +52,18 @@ void EventPrinter::state(const Json& event) {
 void EventPrinter::failed(const Json& event) {
     const std::string label = label_of(event);
     print(fmt::format("  {} {} failed: {}\n", paint(Colour::red, "✗"), label, event.value("message", "")));
-    if (event.value("message", "").find("not ready") != std::string::npos)
+    if (event.value("message", "").find("not ready") != std::string::npos) {
         print(
             "    a service is ready when it accepts connections on 127.0.0.1:$PORT; the variable is set for "
             "it\n");
-    control::LogFollower log(log_folder_, event.value("name", ""), event.value("instance", 1u));
-    const std::vector<control::LogLine> lines = log.last(failure_lines);
+    }
+    logs::LogFollower log(log_folder_, event.value("name", ""), event.value("instance", 1u));
+    const std::vector<logs::LogLine> lines = log.last(failure_lines);
     if (lines.empty()) {
         print("    it printed nothing\n");
     } else {
         print("    the last it printed:\n");
-        for (const control::LogLine& line : lines) print(fmt::format("    | {}\n", line.entry.text));
+        for (const logs::LogLine& line : lines) print(fmt::format("    | {}\n", line.entry.text));
     }
     print(fmt::format(
         "    see `havn logs {}`; correct it and type `havn up` again; it is retried meanwhile\n", label));

@@ -8,11 +8,13 @@ namespace havn::cli {
 
 using Severity = Finding::Severity;
 
-static constexpr std::uint64_t mebibyte = 1u << 20;
+namespace {
+
+constexpr std::uint64_t mebibyte = 1u << 20;
 
 // A finding that is fine, or not with `severity`, and then says why it matters and what to do.
-static Finding judge(std::string id, bool fine, Severity severity, std::string measured, std::string expected,
-                     std::string why, std::string fix) {
+Finding judge(std::string id, bool fine, Severity severity, std::string measured, std::string expected,
+              std::string why, std::string fix) {
     Finding finding{
         std::move(id), fine ? Severity::ok : severity, std::move(measured), std::move(expected), {}, {}};
     if (!fine) {
@@ -23,7 +25,7 @@ static Finding judge(std::string id, bool fine, Severity severity, std::string m
 }
 
 // "6.1.0-13-amd64" is at least `major`.`minor`.
-static bool kernel_at_least(const std::string& release, int major, int minor) {
+bool kernel_at_least(const std::string& release, int major, int minor) {
     int found_major = 0, found_minor = 0;
     const char* end = release.data() + release.size();
     const auto [dot, error] = std::from_chars(release.data(), end, found_major);
@@ -31,7 +33,7 @@ static bool kernel_at_least(const std::string& release, int major, int minor) {
     return found_major > major || (found_major == major && found_minor >= minor);
 }
 
-static Finding judge_disk(const HostFacts& facts) {
+Finding judge_disk(const HostFacts& facts) {
     const bool enough_to_run = facts.disk_free >= 64 * mebibyte;
     return judge(
         "disk.free", facts.disk_free >= 1024 * mebibyte,
@@ -41,7 +43,7 @@ static Finding judge_disk(const HostFacts& facts) {
         "free space on the file system of " + facts.data + ", or give another folder with --data DIR");
 }
 
-static void judge_data(const HostFacts& facts, std::vector<Finding>& findings) {
+void judge_data(const HostFacts& facts, std::vector<Finding>& findings) {
     findings.push_back(judge("data.writable", facts.data_problem.empty(), Severity::blocker,
                              facts.data_problem.empty() ? "writable" : facts.data_problem, "writable",
                              "configuration, queues and logs are kept in " + facts.data,
@@ -53,6 +55,8 @@ static void judge_data(const HostFacts& facts, std::vector<Finding>& findings) {
         "put the data folder on a disk with a faster or battery-backed cache"));
     findings.push_back(judge_disk(facts));
 }
+
+}  // namespace
 
 std::vector<Finding> examine(const HostFacts& facts) {
     std::vector<Finding> findings;
@@ -79,8 +83,9 @@ std::vector<Finding> examine(const HostFacts& facts) {
     judge_data(facts, findings);
     for (const auto& [address, problem] : facts.ports) {
         const char* fix = "stop what has it (`ss -ltnp` names it), or give another address in havn.toml";
-        if (problem.contains("no permission"))
+        if (problem.contains("no permission")) {
             fix = "ports below 1024 need root; or give a port above in havn.toml";
+        }
         if (problem.contains("no interface")) fix = "`ip -brief address` shows the addresses there are";
         const std::string found = !problem.empty() ? problem : facts.running ? "ours" : "free";
         findings.push_back(judge("port." + address, problem.empty(), Severity::blocker, found, "free",
@@ -89,7 +94,9 @@ std::vector<Finding> examine(const HostFacts& facts) {
     return findings;
 }
 
-static std::string_view name(Severity severity) {
+namespace {
+
+std::string_view name(Severity severity) {
     switch (severity) {
         case Severity::ok:
             return "ok";
@@ -100,6 +107,8 @@ static std::string_view name(Severity severity) {
     }
     return "ok";
 }
+
+}  // namespace
 
 Json to_json(const Finding& finding) {
     return {{"id", finding.id},

@@ -10,27 +10,31 @@
 
 namespace havn::cli {
 
-static constexpr auto good_life = std::chrono::seconds(60);
+namespace {
 
-static std::optional<WallTime> time_of(const Json& row, const char* key) {
+constexpr auto good_life = std::chrono::seconds(60);
+
+std::optional<WallTime> time_of(const Json& row, const char* key) {
     return parse_rfc3339(text_of(row, key));
 }
 
-static double seconds_between(WallTime from, WallTime to) {
+double seconds_between(WallTime from, WallTime to) {
     return std::chrono::duration<double>(to - from).count();
 }
 
-static bool is_wanted(const Json& row) {
+bool is_wanted(const Json& row) {
     return row.is_object() && !(row.contains("outdated") && row["outdated"] == true);
 }
 
 // It ended so often that the next end has a pause, and its present life is not long enough to have stopped
 // that.
-static bool keeps_ending(const Json& row, WallTime now) {
+bool keeps_ending(const Json& row, WallTime now) {
     if (!row.contains("failing") || row["failing"] != true) return false;
     const std::optional<WallTime> since = time_of(row, "since");
     return !since || now - *since < good_life;
 }
+
+}  // namespace
 
 std::string since_of(const Json& row, WallTime now) {
     const std::optional<WallTime> since = time_of(row, "since");
@@ -50,10 +54,11 @@ std::string note_of(const Json& row, WallTime now) {
     if (row.contains("refuses")) notes.emplace_back("refuses its configuration");
     const std::string state = text_of(row, "state");
     const std::string error = text_of(row, "error"), reason = text_of(row, "reason");
-    if (!error.empty())
+    if (!error.empty()) {
         notes.push_back(error);
-    else if (!reason.empty() && state != "ready")
+    } else if (!reason.empty() && state != "ready") {
         notes.push_back(reason);
+    }
     if (state == "ready" && keeps_ending(row, now)) notes.emplace_back("keeps ending");
     const auto waits = row.find("waits_for");
     if (waits != row.end() && waits->is_array() && !waits->empty()) {
@@ -97,8 +102,9 @@ std::vector<std::string> broker_lines(const Json& rows) {
                                         why.empty() ? "the disk is full, or nearly" : why));
             lines.emplace_back("  free space where the data folder is, or empty a queue: `havn queue`");
         }
-        if (const std::string failure = text_of(broker, "read_failure"); !failure.empty())
+        if (const std::string failure = text_of(broker, "read_failure"); !failure.empty()) {
             lines.push_back("broker: messages cannot be read back just now: " + failure);
+        }
     }
     return lines;
 }
@@ -108,8 +114,9 @@ std::vector<std::string> gateway_lines(const Json& rows, bool unwell) {
     for (const Json& row : rows) {
         if (!is_wanted(row) || !row.contains("gateway") || !row["gateway"].is_object()) continue;
         const Json& gateway = row["gateway"];
-        if (const std::string message = text_of(gateway, "message"); !message.empty())
+        if (const std::string message = text_of(gateway, "message"); !message.empty()) {
             lines.push_back("gateway: " + message);
+        }
         const auto short_of = gateway.find("short_of");
         if (short_of == gateway.end() || !short_of->is_array()) continue;
         for (const Json& one : *short_of) {

@@ -11,8 +11,10 @@
 
 namespace havn::cli {
 
+namespace {
+
 // A moment, or how long ago it was.
-static Result<std::optional<WallTime>> parse_moment(const char* option, const std::string& text) {
+Result<std::optional<WallTime>> parse_moment(const char* option, const std::string& text) {
     if (text.empty()) return std::nullopt;
     if (const std::optional<WallTime> time = parse_rfc3339(text)) return time;
     if (const Result<milliseconds> ago = parse_duration(text)) return io::wall_now() - *ago;
@@ -20,12 +22,12 @@ static Result<std::optional<WallTime>> parse_moment(const char* option, const st
                 "write how long ago (90s, 10m, 1d) or a time in UTC (2026-11-21T14:00:00Z)");
 }
 
-static void free_expression(regex_t* expression) {
+void free_expression(regex_t* expression) {
     ::regfree(expression);
     delete expression;
 }
 
-static Result<std::shared_ptr<regex_t>> compile_expression(const std::string& text) {
+Result<std::shared_ptr<regex_t>> compile_expression(const std::string& text) {
     auto expression = std::make_unique<regex_t>();
     const int error = ::regcomp(expression.get(), text.c_str(), REG_EXTENDED | REG_NOSUB);
     if (error == 0) return std::shared_ptr<regex_t>(expression.release(), free_expression);
@@ -35,13 +37,15 @@ static Result<std::shared_ptr<regex_t>> compile_expression(const std::string& te
                 "it is an extended regular expression, as grep -E takes it");
 }
 
-Result<control::LogQuery> query_of(const LogSpan& span) {
+}  // namespace
+
+Result<logs::LogQuery> query_of(const LogSpan& span) {
     const Result<std::optional<WallTime>> since = parse_moment("--since", span.since);
     if (!since) return std::unexpected(since.error());
     const Result<std::optional<WallTime>> until = parse_moment("--until", span.until);
     if (!until) return std::unexpected(until.error());
-    control::LogQuery query{.lines = span.lines, .since = *since, .until = *until, .matches = {}};
-    if (query.lines == 0) query.lines = *since ? control::LogQuery::lines_max : 100;
+    logs::LogQuery query{.lines = span.lines, .since = *since, .until = *until, .matches = {}};
+    if (query.lines == 0) query.lines = *since ? logs::LogQuery::lines_max : 100;
     if (span.grep.empty()) return query;
     Result<std::shared_ptr<regex_t>> expression = compile_expression(span.grep);
     if (!expression) return std::unexpected(expression.error());

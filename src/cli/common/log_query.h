@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "control/log_tail.h"
+#include "logs/log_tail.h"
 
 namespace havn::cli {
 
@@ -19,6 +19,6 @@ struct LogSpan {
 };
 
 // Error::invalid names the option and how it is written.
-Result<control::LogQuery> query_of(const LogSpan& span);
+Result<logs::LogQuery> query_of(const LogSpan& span);
 
 }  // namespace havn::cli

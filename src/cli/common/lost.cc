@@ -14,8 +14,10 @@
 
 namespace havn::cli {
 
+namespace {
+
 // What stands between the zero bytes of /proc/PID/cmdline.
-static std::vector<std::string> arguments_of(const std::string& folder) {
+std::vector<std::string> arguments_of(const std::string& folder) {
     std::vector<std::string> arguments;
     const Result<std::string> text = io::read_file(folder + "/cmdline");
     for (std::size_t at = 0; text && at < text->size();) {
@@ -25,6 +27,8 @@ static std::vector<std::string> arguments_of(const std::string& folder) {
     }
     return arguments;
 }
+
+}  // namespace
 
 std::vector<Keeper> running_keepers() {
     struct Close {

@@ -12,9 +12,13 @@
 
 namespace havn::cli {
 
-static constexpr Duration accept_timeout = seconds(90);  // of a change: its turn, and all that must agree
-static constexpr Duration control_timeout = seconds(5);  // to come back after it died
-static constexpr Duration retry_pause = milliseconds(20);
+namespace {
+
+constexpr Duration accept_timeout = seconds(90);  // of a change: its turn, and all that must agree
+constexpr Duration control_timeout = seconds(5);  // to come back after it died
+constexpr Duration retry_pause = milliseconds(20);
+
+}  // namespace
 
 using rpc::Task;
 
@@ -27,8 +31,10 @@ Error Platform::went_away() {
             "what it had accepted goes on; `havn ps` shows how far it is"};
 }
 
+namespace {
+
 // Somebody listens and says nothing: control is stopped or stuck. Whatever it controls runs on.
-static Error with_remedy(Error error, const std::string& data) {
+Error with_remedy(Error error, const std::string& data) {
     if (error.kind == Error::Kind::denied && error.remedy.empty()) {
         error.remedy = "the platform belongs to another user: ask as that user, or as root";
         return error;
@@ -42,6 +48,8 @@ static Error with_remedy(Error error, const std::string& data) {
     }
     return error;
 }
+
+}  // namespace
 
 // The lock is asked about, not tried: that would be in the way of a supervisor that takes it just now.
 bool Platform::running() const {
@@ -149,17 +157,23 @@ Result<Json> Platform::get(const std::string& target, Duration timeout) const {
     return send("GET", target, nullptr, timeout);
 }
 
-static void add_word_of(const std::string& part, const Platform& platform, Json& rows) {
+namespace {
+
+void add_word_of(const std::string& part, const Platform& platform, Json& rows) {
     for (Json& row : rows) {
-        if (!row.is_object() || row.value("name", "") != part || row.value("kind", "") != "platform")
+        if (!row.is_object() || row.value("name", "") != part || row.value("kind", "") != "platform") {
             continue;
+        }
         if (row.value("state", "") != "ready" || row.value("outdated", false)) continue;
         const Result<Json> answer = platform.get("/v1/" + part, seconds(3));
         if (answer && answer->is_object()) row[part] = *answer;
-        if (!answer && answer.error().kind == Error::Kind::unavailable)
+        if (!answer && answer.error().kind == Error::Kind::unavailable) {
             row[part] = {{"answers", false}, {"message", "the " + part + " does not answer"}};
+        }
     }
 }
+
+}  // namespace
 
 Result<Json> Platform::processes() const {
     Result<Json> rows = get("/v1/processes");

@@ -8,26 +8,27 @@
 
 #include "cli/common/platform.h"
 #include "cli/common/terminal.h"
-#include "control/api_requests.h"
-#include "control/preflight.h"
 #include "io/file.h"
+#include "preflight/preflight.h"
 
 namespace havn::cli {
 
 namespace fs = std::filesystem;
 
-static constexpr const char* toml_name = "havn.toml";
-static constexpr const char* procfile_name = "Procfile";
-static constexpr const char* data_name = ".havn";
+namespace {
+
+constexpr const char* toml_name = "havn.toml";
+constexpr const char* procfile_name = "Procfile";
+constexpr const char* data_name = ".havn";
 
 // Whether anybody may put a file there, as into /tmp: what stands in such a folder may be anybody's.
-static bool is_open_to_all(const fs::path& folder) {
+bool is_open_to_all(const fs::path& folder) {
     std::error_code error;
     return (fs::status(folder, error).permissions() & fs::perms::others_write) != fs::perms::none;
 }
 
 // The nearest folder, from the working folder upwards, that has one of `names`; empty when none has.
-static fs::path find_upwards(std::initializer_list<const char*> names) {
+fs::path find_upwards(std::initializer_list<const char*> names) {
     std::error_code error;
     const fs::path start = fs::current_path(error);
     for (fs::path folder = start; !error && !folder.empty(); folder = folder.parent_path()) {
@@ -41,7 +42,7 @@ static fs::path find_upwards(std::initializer_list<const char*> names) {
     return {};
 }
 
-static Error no_manifest() {
+Error no_manifest() {
     std::error_code ignored;
     return {Error::Kind::not_found,
             "no havn.toml and no Procfile in " + fs::current_path(ignored).string() + " or above",
@@ -49,17 +50,17 @@ static Error no_manifest() {
 }
 
 // How a path is best shown to whoever stands in the working folder.
-static std::string shown(const fs::path& path) {
+std::string shown(const fs::path& path) {
     std::error_code error;
     const fs::path relative = fs::relative(path, error);
     return error || relative.string().starts_with("..") ? path.string() : relative.string();
 }
 
-static Result<std::optional<manifest::Source>> read_source(const fs::path& path) {
+Result<std::optional<manifest::Source>> read_source(const fs::path& path) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) return std::optional<manifest::Source>();
     const std::uintmax_t size = fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
-    if (size > control::manifest_bytes_max) {
+    if (size > manifest::source_bytes_max) {
         return fail(Error::Kind::invalid,
                     fmt::format("{} has {:.1f} MiB, more than the 1 MiB a manifest may have", shown(path),
                                 static_cast<double>(size) / (1 << 20)),
@@ -68,16 +69,17 @@ static Result<std::optional<manifest::Source>> read_source(const fs::path& path)
     Result<std::string> text = io::read_file(path.string());
     if (!text) {
         Error error = text.error();
-        if (error.remedy.empty())
+        if (error.remedy.empty()) {
             error.remedy = error.kind == Error::Kind::denied
                                ? "make it readable for this user (chmod, or sudo)"
                                : "name the manifest with -f FILE";
+        }
         return std::unexpected(std::move(error));
     }
     return manifest::Source{shown(path), std::move(*text)};
 }
 
-static Result<fs::path> manifest_folder(const Place& place) {
+Result<fs::path> manifest_folder(const Place& place) {
     if (place.file.empty()) {
         const fs::path folder = find_upwards({toml_name, procfile_name});
         if (folder.empty()) return std::unexpected(no_manifest());
@@ -96,7 +98,7 @@ static Result<fs::path> manifest_folder(const Place& place) {
     return file.parent_path();
 }
 
-static std::string data_of(const Place& place, const fs::path& folder) {
+std::string data_of(const Place& place, const fs::path& folder) {
     std::error_code error;
     if (place.data.empty()) return (folder / data_name).string();
     std::string data = fs::absolute(place.data, error).lexically_normal().string();
@@ -105,7 +107,7 @@ static std::string data_of(const Place& place, const fs::path& folder) {
 }
 
 // With a Procfile alone there is no file that could say where to listen: the environment may.
-static std::optional<manifest::Source> addresses_of_environment() {
+std::optional<manifest::Source> addresses_of_environment() {
     manifest::Source source;
     for (const auto& [variable, table] :
          {std::pair("HAVN_GATEWAY_LISTEN", "gateway"), std::pair("HAVN_BROKER_LISTEN", "broker")}) {
@@ -119,6 +121,8 @@ static std::optional<manifest::Source> addresses_of_environment() {
     if (source.text.empty()) return std::nullopt;
     return source;
 }
+
+}  // namespace
 
 Result<Project> open_project(const Place& place) {
     const Result<fs::path> folder = manifest_folder(place);
@@ -152,6 +156,22 @@ Result<std::string> find_data(const Place& place) {
     return data_of(place, *folder);
 }
 
+namespace {
+
+Json source_json(const std::optional<manifest::Source>& source) {
+    if (!source) return nullptr;
+    return {{"file", source->file}, {"text", source->text}};
+}
+
+}  // namespace
+
+Json request_body(const Project& project, bool force) {
+    return {{"toml", source_json(project.toml)},
+            {"procfile", source_json(project.procfile)},
+            {"directory", project.directory},
+            {"force", force}};
+}
+
 std::optional<manifest::Manifest> check_manifest(const Project& project) {
     manifest::Parsed parsed = manifest::parse(project.toml, project.procfile);
     std::vector<manifest::Source> sources;
@@ -163,7 +183,7 @@ std::optional<manifest::Manifest> check_manifest(const Project& project) {
 }
 
 bool check_host(const Project& project, const manifest::Manifest& manifest) {
-    control::Surroundings surroundings{.directory = project.directory, .listening = {}};
+    preflight::Surroundings surroundings{.directory = project.directory, .listening = {}};
     const Platform platform(project.data);
     if (platform.running()) {
         const Result<Json> status = platform.get("/v1/status");
@@ -176,7 +196,7 @@ bool check_host(const Project& project, const manifest::Manifest& manifest) {
             for (const Json& address : (*status)[key]) surroundings.listening.push_back(address);
         }
     }
-    const std::vector<Error> findings = control::preflight(manifest, surroundings);
+    const std::vector<Error> findings = preflight::examine(manifest, surroundings);
     for (const Error& finding : findings) print_error(finding);
     return findings.empty();
 }

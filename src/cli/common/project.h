@@ -26,14 +26,17 @@ struct Project {
 // Reads the manifest's files, without looking at what they say.
 Result<Project> open_project(const Place& place);
 
+// What POST /v1/plan and /v1/apply take (docs/api.md).
+Json request_body(const Project& project, bool force);
+
 // The data folder alone, for verbs that need no manifest. An existing `.havn` does without one.
 Result<std::string> find_data(const Place& place);
 
 // The manifest of a project; what is wrong with it goes to standard error as a compiler would say it.
 std::optional<manifest::Manifest> check_manifest(const Project& project);
 
-// Whether this host has what the manifest needs (control/preflight.h); what it lacks goes to standard error,
-// all of it. A platform that runs already is asked which addresses are its own.
+// Whether this host has what the manifest needs (preflight/preflight.h); what it lacks goes to standard
+// error, all of it. A platform that runs already is asked which addresses are its own.
 bool check_host(const Project& project, const manifest::Manifest& manifest);
 
 }  // namespace havn::cli

@@ -8,20 +8,24 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/text/edit_distance.h"
+
 namespace havn::cli {
 
 bool is_terminal() {
     return ::isatty(STDOUT_FILENO) == 1;
 }
 
-static bool colours(int descriptor) {
+namespace {
+
+bool colours(int descriptor) {
     const char* refused = std::getenv("NO_COLOR");
     if (refused && *refused) return false;
     const char* terminal = std::getenv("TERM");
     return ::isatty(descriptor) == 1 && terminal && std::string_view(terminal) != "dumb";
 }
 
-static std::string_view code_of(Colour colour) {
+std::string_view code_of(Colour colour) {
     switch (colour) {
         case Colour::red:
             return "31";
@@ -43,9 +47,11 @@ static std::string_view code_of(Colour colour) {
     return "0";
 }
 
-static std::string painted(Colour colour, std::string_view text, bool wanted) {
+std::string painted(Colour colour, std::string_view text, bool wanted) {
     return wanted ? fmt::format("\x1b[{}m{}\x1b[0m", code_of(colour), text) : std::string(text);
 }
+
+}  // namespace
 
 std::string paint(Colour colour, std::string_view text) {
     static const bool wanted = colours(STDOUT_FILENO);
@@ -59,8 +65,10 @@ std::string paint_name(std::string_view name) {
     return paint(palette[sum % palette.size()], name);
 }
 
+namespace {
+
 // Characters on the screen: neither colour codes nor the later bytes of UTF-8 take a column.
-static std::size_t width(std::string_view text) {
+std::size_t width(std::string_view text) {
     std::size_t columns = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\x1b') {
@@ -71,6 +79,8 @@ static std::size_t width(std::string_view text) {
     }
     return columns;
 }
+
+}  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths;
@@ -118,27 +128,12 @@ std::string age(double seconds) {
     return fmt::format("{:.0f}d", seconds / 86400);
 }
 
-// Levenshtein's distance, one row at a time.
-static std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i);
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row[b.size()];
-}
-
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
     std::string best;
     // Of three letters two others are another word: "run" does not mean "up".
     std::size_t best_distance = (word.size() <= 3 ? 1 : std::max<std::size_t>(2, word.size() / 3)) + 1;
     for (const std::string& candidate : candidates) {
-        const std::size_t edits = distance(word, candidate);
+        const std::size_t edits = edit_distance(word, candidate, best_distance);
         if (edits < best_distance) {
             best_distance = edits;
             best = candidate;

@@ -22,8 +22,10 @@ namespace havn::cli {
 
 namespace fs = std::filesystem;
 
+namespace {
+
 // The median of a few small writes, each made durable, as the queue's log makes them.
-static Result<double> measure_fsync(const std::string& folder) {
+Result<double> measure_fsync(const std::string& folder) {
     const std::string path = folder + "/.doctor";
     Result<io::Fd> file = io::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (!file) return std::unexpected(file.error());
@@ -41,7 +43,7 @@ static Result<double> measure_fsync(const std::string& folder) {
     return samples[samples.size() / 2];
 }
 
-static void read_data_folder(HostFacts& facts) {
+void read_data_folder(HostFacts& facts) {
     fs::path folder = facts.data;  // or the nearest parent that is there
     std::error_code ignored;
     while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
@@ -55,7 +57,7 @@ static void read_data_folder(HostFacts& facts) {
     if (::statvfs(folder.c_str(), &space) == 0) facts.disk_free = space.f_bavail * space.f_frsize;
 }
 
-static HostFacts read_facts(const std::string& data) {
+HostFacts read_facts(const std::string& data) {
     HostFacts facts;
     utsname host{};
     if (::uname(&host) == 0) facts.kernel = host.release;
@@ -81,7 +83,7 @@ static HostFacts read_facts(const std::string& data) {
     return facts;
 }
 
-static void try_ports(const Project& project, HostFacts& facts) {
+void try_ports(const Project& project, HostFacts& facts) {
     facts.running = Platform(project.data).running();
     const manifest::Parsed parsed = manifest::parse(project.toml, project.procfile);
     if (!parsed.manifest) return;
@@ -102,7 +104,7 @@ static void try_ports(const Project& project, HostFacts& facts) {
     }
 }
 
-static std::string mark(Finding::Severity severity) {
+std::string mark(Finding::Severity severity) {
     switch (severity) {
         case Finding::Severity::ok:
             return paint(Colour::green, "ok");
@@ -113,6 +115,8 @@ static std::string mark(Finding::Severity severity) {
     }
     return "";
 }
+
+}  // namespace
 
 int doctor(const ShowOptions& options) {
     std::error_code ignored;

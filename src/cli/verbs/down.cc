@@ -18,14 +18,14 @@
 
 namespace havn::cli {
 
-static constexpr Duration down_answer_timeout = seconds(3);
-static constexpr Duration leave_poll_interval = milliseconds(5);
-static constexpr Duration signal_interval = seconds(1);
-static constexpr Duration look_interval = milliseconds(500);
-// Without any sign of progress. An instance may take its stop_timeout, of which control tells the longest.
-static constexpr Duration patience = seconds(60);
-
 namespace {
+
+constexpr Duration down_answer_timeout = seconds(3);
+constexpr Duration leave_poll_interval = milliseconds(5);
+constexpr Duration signal_interval = seconds(1);
+constexpr Duration look_interval = milliseconds(500);
+// Without any sign of progress. An instance may take its stop_timeout, of which control tells the longest.
+constexpr Duration patience = seconds(60);
 
 class Down {
   public:
@@ -81,8 +81,9 @@ void Down::look() {
     moved_at_ = io::now();
     most_ = std::max(most_, rows_.size());
     const bool worth_it = most_ >= 50 || io::now() - began_ > seconds(2);
-    if (is_terminal() && worth_it)
+    if (is_terminal() && worth_it) {
         print(fmt::format("\r{} of {} processes are left \x1b[K", rows_.size(), most_));
+    }
 }
 
 bool Down::wait() {
@@ -128,12 +129,10 @@ int Down::run() {
     return Exit::ok;
 }
 
-}  // namespace
-
 // A keeper of that folder that no lock leads to: the folder was removed under it.
-static constexpr int keeper_wait_ms = 120'000;  // longer than most stop_timeouts
+constexpr int keeper_wait_ms = 120'000;  // longer than most stop_timeouts
 
-static int stop_keeper(int pid) {
+int stop_keeper(int pid) {
     const io::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (pidfd && ::kill(pid, SIGTERM) != 0) return print_error(fail_errno("signal the keeper").error());
     pollfd ended{pidfd.get(), POLLIN, 0};
@@ -150,7 +149,7 @@ static int stop_keeper(int pid) {
     return Exit::ok;
 }
 
-static int down_without_lock(const std::string& data) {
+int down_without_lock(const std::string& data) {
     for (const Keeper& keeper : running_keepers()) {
         if (keeper.data == data) return stop_keeper(keeper.pid);
     }
@@ -170,11 +169,14 @@ static int down_without_lock(const std::string& data) {
 }
 
 // Without a project here: what runs can still be named.
-static Error with_running(Error error) {
-    for (const Keeper& keeper : running_keepers())
+Error with_running(Error error) {
+    for (const Keeper& keeper : running_keepers()) {
         error.remedy += fmt::format("\n  to stop the one that runs: havn down --data {}", keeper.data);
+    }
     return error;
 }
+
+}  // namespace
 
 int down(const Place& place) {
     const Result<std::string> data = find_data(place);

@@ -11,8 +11,10 @@
 
 namespace havn::cli {
 
+namespace {
+
 // "2026-11-21T14:03:22.123Z web.1 ready → backoff: exit 1". Nothing for an event of somebody else.
-static std::string line_of(const Json& event, const InstanceName& wanted) {
+std::string line_of(const Json& event, const InstanceName& wanted) {
     const std::string name = event.value("name", "");
     const std::uint32_t instance = event.value("instance", 1u);
     if (!wanted.name.empty() && wanted.name != name) return {};
@@ -24,7 +26,7 @@ static std::string line_of(const Json& event, const InstanceName& wanted) {
                        event.value("from", ""), event.value("state", ""), cause.empty() ? "" : ": " + cause);
 }
 
-static void show(const std::vector<LogEntry>& entries, const EventsOptions& options) {
+void show(const std::vector<LogEntry>& entries, const EventsOptions& options) {
     const InstanceName wanted = parse_instance(options.name);
     std::string text;
     for (const LogEntry& entry : entries) {
@@ -36,13 +38,15 @@ static void show(const std::vector<LogEntry>& entries, const EventsOptions& opti
     if (!text.empty()) print(text);
 }
 
+}  // namespace
+
 int events(const EventsOptions& options) {
-    const Result<control::LogQuery> query = query_of(options.span);
+    const Result<logs::LogQuery> query = query_of(options.span);
     if (!query) return print_error(query.error());
     const Result<std::string> data = find_data(options.place);
     if (!data) return print_error(data.error());
     const Platform platform(*data);
-    control::LogTail tail(platform.log_folder() + "/events.log");
+    logs::LogTail tail(platform.log_folder() + "/events.log");
     ::signal(SIGPIPE, SIG_DFL);  // `havn events | head` ends quietly
     std::vector<LogEntry> entries = tail.last(*query);
     do {

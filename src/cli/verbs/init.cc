@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/text/ascii.h"
 #include "cli/common/terminal.h"
 #include "cli/verbs/verbs.h"
 #include "io/file.h"
@@ -52,15 +53,11 @@ Found find_command(const fs::path& folder) {
     return {static_files, "an example: put your own here"};
 }
 
-}  // namespace
-
 // Names in the manifest are lower-case letters, digits, - and _, and begin with a letter or digit.
-static std::string app_of(const fs::path& folder) {
+std::string app_of(const fs::path& folder) {
     std::string name;
-    for (char c : folder.filename().string()) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (alphanumeric || (c == '_' && !name.empty())) {
+    for (const char c : ascii_lower(folder.filename().string())) {
+        if (is_ascii_alphanumeric(c) || (c == '_' && !name.empty())) {
             name += c;
         } else if (!name.empty()) {
             name += '-';
@@ -69,7 +66,7 @@ static std::string app_of(const fs::path& folder) {
     return name.empty() ? "app" : name.substr(0, 63);
 }
 
-static constexpr const char* head =
+constexpr const char* head =
     R"(# What Havn runs here. `havn up` starts it, `havn help manifest` explains every key.
 app = "{}"
 
@@ -80,7 +77,7 @@ listen = ["127.0.0.1:8080"]                 # where visitors arrive; "0.0.0.0:80
 listen = ["127.0.0.1:5672"]                 # AMQP 0-9-1, for workers; instances find it in $AMQP_URL
 )";
 
-static constexpr const char* service = R"(
+constexpr const char* service = R"(
 [service.web]
 command = "{}"   # {}
 # instances = 2                             # each gets its own $PORT
@@ -91,7 +88,7 @@ service = "web"
 # timeout = "30s"                           # for the whole exchange
 )";
 
-static constexpr const char* with_procfile = R"(
+constexpr const char* with_procfile = R"(
 # The commands stand in the Procfile: `web` answers at "/", every other entry is a worker. What is said
 # here about one of them adds to it:
 #
@@ -99,7 +96,7 @@ static constexpr const char* with_procfile = R"(
 # instances = 2
 )";
 
-static constexpr const char* tail = R"(
+constexpr const char* tail = R"(
 # Slow work goes through a queue: on disk first, then 202 Accepted; a worker takes it from there.
 #
 # [route."/orders"]
@@ -115,7 +112,7 @@ static constexpr const char* tail = R"(
 )";
 
 // What the written command serves, and what it leaves in the folder for others not to take.
-static Result<> make_public(const fs::path& home, const std::string& command) {
+Result<> make_public(const fs::path& home, const std::string& command) {
     if (command.find(" public") == std::string::npos) return {};
     if (Result<> made = io::make_folder((home / "public").string(), 0755); !made) return made;
     for (const char* name : {"index.html", "index.php"}) {
@@ -127,7 +124,7 @@ static Result<> make_public(const fs::path& home, const std::string& command) {
 }
 
 // The data folder does not belong into anybody's repository.
-static Result<> ignore_data(const fs::path& home) {
+Result<> ignore_data(const fs::path& home) {
     const std::string path = (home / ".gitignore").string();
     const Result<std::string> before = io::read_file(path);
     if (!before && before.error().kind != Error::Kind::not_found) return std::unexpected(before.error());
@@ -139,6 +136,8 @@ static Result<> ignore_data(const fs::path& home) {
     if (!file) return std::unexpected(file.error());
     return io::write_all(file->get(), lines.ends_with('\n') ? ".havn/\n" : "\n.havn/\n");
 }
+
+}  // namespace
 
 int init(const std::string& folder) {
     std::error_code error;

@@ -10,8 +10,8 @@
 #include "cli/common/platform.h"
 #include "cli/common/terminal.h"
 #include "cli/verbs/verbs.h"
-#include "control/log_follower.h"
 #include "io/clock.h"
+#include "logs/log_follower.h"
 
 namespace havn::cli {
 
@@ -24,18 +24,20 @@ InstanceName parse_instance(const std::string& text) {
     return {text.substr(0, dot), static_cast<std::uint32_t>(std::stoul(digits))};
 }
 
-static std::string label_of(const control::LogLine& line) {
+namespace {
+
+std::string label_of(const logs::LogLine& line) {
     return line.instance == 0 ? line.name : fmt::format("{}.{}", line.name, line.instance);
 }
 
-static char mark_of(const LogEntry& entry) {
+char mark_of(const LogEntry& entry) {
     if (entry.stream == "stderr") return '!';
     return entry.stream == supervisor_stream ? '=' : '|';
 }
 
-static void show(const std::vector<control::LogLine>& lines, const LogsOptions& options, std::size_t width) {
+void show(const std::vector<logs::LogLine>& lines, const LogsOptions& options, std::size_t width) {
     std::string text;
-    for (const control::LogLine& line : lines) {
+    for (const logs::LogLine& line : lines) {
         if (options.json) {
             text += to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
             continue;
@@ -49,14 +51,16 @@ static void show(const std::vector<control::LogLine>& lines, const LogsOptions& 
     if (!text.empty()) print(text);
 }
 
-static Error unknown_log(const std::string& folder, const std::string& name) {
-    if (name == "keeper")
+Error unknown_log(const std::string& folder, const std::string& name) {
+    if (name == "keeper") {
         return {Error::Kind::not_found, "the keeper has no log of its own", "see `havn logs supervisor`"};
-    if (name == "access")
+    }
+    if (name == "access") {
         return {Error::Kind::not_found, "no request has been logged yet",
                 "the access log begins with the first request; `havn logs -f access` waits for it"};
+    }
     std::string known;
-    for (const control::LogSource& source : control::find_logs(folder, "", 0)) {
+    for (const logs::LogSource& source : logs::find_logs(folder, "", 0)) {
         if (known.find(source.name) == std::string::npos) known += (known.empty() ? "" : ", ") + source.name;
     }
     for (const char* part : {"gateway", "broker", "control", "supervisor", "access"}) {
@@ -69,25 +73,27 @@ static Error unknown_log(const std::string& folder, const std::string& name) {
             remedy};
 }
 
+}  // namespace
+
 int logs(const LogsOptions& options) {
-    const Result<control::LogQuery> query = query_of(options.span);
+    const Result<logs::LogQuery> query = query_of(options.span);
     if (!query) return print_error(query.error());
     const Result<std::string> data = find_data(options.place);
     if (!data) return print_error(data.error());
     const Platform platform(*data);
     const InstanceName wanted = parse_instance(options.name);
-    control::LogFollower follower(platform.log_folder(), wanted.name, wanted.instance);
+    logs::LogFollower follower(platform.log_folder(), wanted.name, wanted.instance);
     const bool may_come = options.follow && platform.running();
     if (follower.empty() && !may_come) return print_error(unknown_log(platform.log_folder(), options.name));
     ::signal(SIGPIPE, SIG_DFL);  // `havn logs | head` ends quietly
-    std::vector<control::LogLine> lines = follower.last(*query);
+    std::vector<logs::LogLine> lines = follower.last(*query);
     std::size_t width = 0;
     do {
-        for (const control::LogLine& line : lines) width = std::max(width, label_of(line).size());
+        for (const logs::LogLine& line : lines) width = std::max(width, label_of(line).size());
         show(lines, options, width);
         if (options.follow) std::this_thread::sleep_for(follow_interval);
-        lines = options.follow ? follower.poll() : std::vector<control::LogLine>{};
-        std::erase_if(lines, [&](const control::LogLine& line) { return !query->wants(line.entry); });
+        lines = options.follow ? follower.poll() : std::vector<logs::LogLine>{};
+        std::erase_if(lines, [&](const logs::LogLine& line) { return !query->wants(line.entry); });
     } while (options.follow && (!lines.empty() || platform.running()));
     return Exit::ok;
 }

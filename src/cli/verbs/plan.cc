@@ -5,13 +5,14 @@
 #include "cli/common/platform.h"
 #include "cli/common/terminal.h"
 #include "cli/verbs/verbs.h"
-#include "control/wanted.h"
 #include "io/file.h"
 
 namespace havn::cli {
 
+namespace {
+
 // What was applied last, as it stands on disk; nothing before the first time.
-static Result<std::optional<manifest::Manifest>> applied_manifest(const std::string& data) {
+Result<std::optional<manifest::Manifest>> applied_manifest(const std::string& data) {
     const std::string path = data + "/applied/current/manifest.json";
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored)) return std::optional<manifest::Manifest>();
@@ -25,11 +26,10 @@ static Result<std::optional<manifest::Manifest>> applied_manifest(const std::str
 }
 
 // The plan as values, and as text: of the platform where it runs, which alone knows what holds now.
-static Result<Json> plan_of(const Project& project, const manifest::Manifest& wanted) {
+Result<Json> plan_of(const Project& project, const manifest::Manifest& wanted) {
     const Platform platform(project.data);
     if (platform.running()) {
-        return platform.send("POST", "/v1/plan",
-                             control::wanted_json(project.toml, project.procfile, project.directory, false));
+        return platform.send("POST", "/v1/plan", request_body(project, false));
     }
     const Result<std::optional<manifest::Manifest>> applied = applied_manifest(project.data);
     if (!applied) return std::unexpected(applied.error());
@@ -38,6 +38,8 @@ static Result<Json> plan_of(const Project& project, const manifest::Manifest& wa
     answer["text"] = manifest::render(plan);
     return answer;
 }
+
+}  // namespace
 
 int plan(const PlanOptions& options) {
     const Result<Project> project = open_project(options.place);

@@ -12,15 +12,17 @@
 
 namespace havn::cli {
 
-static constexpr Duration watch_interval = seconds(1);
+namespace {
 
-static std::string coloured_state(const std::string& state) {
+constexpr Duration watch_interval = seconds(1);
+
+std::string coloured_state(const std::string& state) {
     if (state == "ready") return paint(Colour::green, state);
     if (state == "backoff" || state == "unready" || state == "killing") return paint(Colour::red, state);
     return paint(Colour::yellow, state);
 }
 
-static std::string rendered(const Json& rows) {
+std::string rendered(const Json& rows) {
     const WallTime now = io::wall_now();
     std::vector<std::vector<std::string>> cells{
         {"NAME", "KIND", "STATE", "SINCE", "PID", "RESTARTS", "LAST EXIT", ""}};
@@ -36,7 +38,7 @@ static std::string rendered(const Json& rows) {
     return table(cells);
 }
 
-static int show_once(const PsOptions& options, const Platform& platform, bool clear) {
+int show_once(const PsOptions& options, const Platform& platform, bool clear) {
     const Result<Json> rows = platform.processes();
     if (!rows) {
         if (options.quiet) return Exit::failed;
@@ -55,6 +57,8 @@ static int show_once(const PsOptions& options, const Platform& platform, bool cl
     }
     return complaints.empty() ? Exit::ok : Exit::failed;
 }
+
+}  // namespace
 
 int ps(const PsOptions& options) {
     const Result<std::string> data = find_data(options.place);

@@ -1,15 +1,19 @@
 #include <fmt/format.h>
 
+#include "base/text/percent.h"
 #include "cli/common/platform.h"
 #include "cli/common/terminal.h"
 #include "cli/verbs/verbs.h"
-#include "rpc/message.h"
 
 namespace havn::cli {
 
-static std::string count_of(const Json& row, const char* key) {
+namespace {
+
+std::string count_of(const Json& row, const char* key) {
     return row.contains(key) && row[key].is_number() ? row[key].dump() : "-";
 }
+
+}  // namespace
 
 int queue_list(const ShowOptions& options) {
     const Result<std::string> data = find_data(options.place);
@@ -32,7 +36,7 @@ int queue_list(const ShowOptions& options) {
 int queue_purge(const Place& place, const std::string& name) {
     const Result<std::string> data = find_data(place);
     if (!data) return print_error(data.error());
-    const std::string target = "/v1/queues/" + rpc::encode(name) + "/purge";
+    const std::string target = "/v1/queues/" + percent_encode(name) + "/purge";
     const Result<Json> answer = Platform(*data).send("POST", target, nullptr);
     if (!answer) return print_error(answer.error());
     print(fmt::format("{} messages removed from {}\n", count_of(*answer, "purged"), name));

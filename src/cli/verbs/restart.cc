@@ -8,9 +8,13 @@
 
 namespace havn::cli {
 
-static std::string took(Time began) {
+namespace {
+
+std::string took(Time began) {
     return elapsed(std::chrono::duration<double>(io::now() - began).count());
 }
+
+}  // namespace
 
 int restart(const Place& place, const std::string& name) {
     const Result<std::string> data = find_data(place);

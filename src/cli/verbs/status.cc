@@ -20,10 +20,14 @@ std::string replaced_binary(const Json& status) {
                        version == HAVN_VERSION ? "" : " of havn " + version);
 }
 
-static std::string joined(const Json& status, const char* key) {
+namespace {
+
+std::string joined(const Json& status, const char* key) {
     const std::vector<std::string> texts = status.value(key, std::vector<std::string>{});
     return texts.empty() ? "-" : fmt::format("{}", fmt::join(texts, " "));
 }
+
+}  // namespace
 
 int status(const ShowOptions& options) {
     const Result<std::string> data = find_data(options.place);
@@ -49,15 +53,17 @@ int status(const ShowOptions& options) {
                             status->value("applied_at", ""));
         text += fmt::format("gateway    {}\namqp       {}\n", joined(*status, "gateway"),
                             joined(*status, "amqp"));
-        if (const std::string metrics = joined(*status, "metrics"); metrics != "-")
+        if (const std::string metrics = joined(*status, "metrics"); metrics != "-") {
             text += fmt::format("metrics    {}\n", metrics);
+        }
     }
     text += fmt::format("processes  {}{}\n", status->value("processes", 0),
                         unwell == 0 ? ", all well" : fmt::format(", {} not well: see `havn ps`", unwell));
     text +=
         fmt::format("platform   havn {}\ncommand    havn " HAVN_VERSION "\n", status->value("version", ""));
-    for (const std::string& line : rows ? refusal_lines(*rows) : std::vector<std::string>{})
+    for (const std::string& line : rows ? refusal_lines(*rows) : std::vector<std::string>{}) {
         text += paint(Colour::red, line) + "\n";
+    }
     if (!replaced.empty()) text += paint(Colour::yellow, replaced) + "\n";
     print(text);
     return Exit::ok;
@@ -66,8 +72,9 @@ int status(const ShowOptions& options) {
 void note_replaced_binary(const Platform& platform) {
     const Result<Json> status = platform.get("/v1/status", seconds(3));
     if (!status) return;
-    if (const std::string replaced = replaced_binary(*status); !replaced.empty())
+    if (const std::string replaced = replaced_binary(*status); !replaced.empty()) {
         print("note: " + replaced + "\n");
+    }
 }
 
 }  // namespace havn::cli

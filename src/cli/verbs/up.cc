@@ -13,24 +13,23 @@
 #include "cli/common/platform.h"
 #include "cli/common/terminal.h"
 #include "cli/verbs/verbs.h"
-#include "control/log_follower.h"
-#include "control/wanted.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "logs/log_follower.h"
 #include "rpc/client.h"
 
 namespace havn::cli {
 
 using io::Task;
 
-static constexpr Duration control_timeout = seconds(20);  // from the keeper's start to control's first answer
-static constexpr Duration answer_timeout = seconds(90);
-static constexpr Duration poll_interval = milliseconds(5);
-static constexpr Duration log_interval = milliseconds(100);
-static constexpr std::size_t kept_lines = 50;  // of what the keeper printed, for when it fails
-
 namespace {
+
+constexpr Duration control_timeout = seconds(20);  // from the keeper's start to control's first answer
+constexpr Duration answer_timeout = seconds(90);
+constexpr Duration poll_interval = milliseconds(5);
+constexpr Duration log_interval = milliseconds(100);
+constexpr std::size_t kept_lines = 50;  // of what the keeper printed, for when it fails
 
 // One `havn up`: starts the platform unless it runs, applies the manifest, and stays (in the foreground) or
 // leaves.
@@ -167,8 +166,7 @@ Task<Result<>> Up::reach_control() {
 }
 
 Task<Result<>> Up::apply(std::shared_ptr<EventPrinter> printer) {
-    const Json body =
-        control::wanted_json(project_.toml, project_.procfile, project_.directory, options_.force);
+    const Json body = request_body(project_, options_.force);
     for (int attempt = 1;; ++attempt) {
         rpc::Client client(platform_.socket_address());
         Result<rpc::LineReader> lines = co_await client.stream("POST", "/v1/apply", body, answer_timeout);
@@ -187,14 +185,14 @@ Task<Result<>> Up::apply(std::shared_ptr<EventPrinter> printer) {
 }
 
 // Where a browser finds it: a wildcard address is shown as localhost.
-static std::string url_of(std::string address) {
+std::string url_of(std::string address) {
     for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
         if (address.starts_with(any)) address = "localhost:" + address.substr(any.size());
     }
     return "http://" + address;
 }
 
-static std::string indented(const std::string& lines) {
+std::string indented(const std::string& lines) {
     std::string text;
     for (std::size_t begin = 0; begin < lines.size();) {
         const std::size_t end = std::min(lines.find('\n', begin), lines.size());
@@ -216,19 +214,21 @@ void Up::summarise(const EventPrinter& printer) {
     } else {
         print(fmt::format("{} in {}:{}\n", paint(Colour::green, "ready"), took, urls));
     }
-    for (const Json& address : printer.done().value("metrics", Json::array()))
+    for (const Json& address : printer.done().value("metrics", Json::array())) {
         print(fmt::format("metrics on {}/metrics\n", url_of(address.get<std::string>())));
+    }
     if (!replaced_.empty()) print("note: " + replaced_ + "\n");
-    if (!options_.detached)
+    if (!options_.detached) {
         print(keeper_ > 0 ? "Ctrl-C stops it\n" : "Ctrl-C leaves the logs; it goes on running\n");
+    }
 }
 
 // Of a platform that somebody else started.
 Task<void> Up::follow_logs() {
-    control::LogFollower logs(platform_.log_folder(), "", 0);
+    logs::LogFollower logs(platform_.log_folder(), "", 0);
     logs.last(0);
     while (platform_.running()) {
-        for (const control::LogLine& line : logs.poll()) {
+        for (const logs::LogLine& line : logs.poll()) {
             on_line(fmt::format("{}.{} | {}", line.name, line.instance, line.entry.text));
         }
         co_await io::sleep_for(log_interval);
@@ -304,10 +304,8 @@ void Up::stop_keeper(int signal) {
     if (::kill(-keeper_, signal) != 0) ::kill(keeper_, signal);  // it may not have its group yet
 }
 
-}  // namespace
-
 // Says why nothing could be kept there, before anything is started.
-static Result<> prepare_data(const std::string& data) {
+Result<> prepare_data(const std::string& data) {
     const std::string remedy = "make it writable for this user, or give another folder with --data DIR";
     Result<> made = io::make_folder(data, 0700);
     if (!made) return fail(made.error().kind, "cannot make the data folder: " + made.error().message, remedy);
@@ -319,10 +317,13 @@ static Result<> prepare_data(const std::string& data) {
     }
     Result<> written = io::write_all(file->get(), "x");
     ::unlink(probe.c_str());
-    if (!written)
+    if (!written) {
         return fail(written.error().kind, "cannot write to " + data + ": " + written.error().message, remedy);
+    }
     return {};
 }
+
+}  // namespace
 
 int up(const UpOptions& options) {
     Result<Project> project = open_project(options.place);

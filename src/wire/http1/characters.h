@@ -43,10 +43,6 @@ inline bool has(char c, CharacterClass wanted) {
     return (character_classes[static_cast<unsigned char>(c)] & wanted) != 0;
 }
 
-inline char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 // The first byte in [at, end) that may not stand in a field value (16 at a time where SSE2 is).
 inline const char* skip_value(const char* at, const char* end) {
 #if defined(__SSE2__)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text/ascii.h"
 #include "wire/http1/characters.h"
 
 namespace havn::http1 {
@@ -70,7 +71,7 @@ bool ChunkedDecoder::step(char c) {
 }
 
 bool ChunkedDecoder::size_step(char c) {
-    const char l = lower(c);
+    const char l = ascii_lower(c);
     const int digit = l >= '0' && l <= '9' ? l - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
     if (digit >= 0) {
         if (++digits_ > 16) return broken(Rule::chunk_size);

@@ -1,5 +1,6 @@
 #include "wire/http1/framing.h"
 
+#include "base/text/ascii.h"
 #include "wire/http1/characters.h"
 
 namespace havn::http1 {
@@ -112,7 +113,7 @@ bool valid_host(std::string_view host) {
         const std::size_t bracket = host.find(']');
         if (bracket == std::string_view::npos || bracket < 3) return false;
         for (const char c : host.substr(1, bracket - 1)) {
-            const char l = lower(c);
+            const char l = ascii_lower(c);
             if (!((l >= '0' && l <= '9') || (l >= 'a' && l <= 'f') || l == ':' || l == '.')) return false;
         }
         port = host.substr(bracket + 1);

@@ -1,5 +1,6 @@
 #include "wire/http1/tables.h"
 
+#include "base/text/ascii.h"
 #include "wire/http1/characters.h"
 
 namespace havn::http1 {
@@ -204,7 +205,7 @@ bool is_token(std::string_view text) {
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i) {
-        if (lower(a[i]) != lower(b[i])) return false;
+        if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
     }
     return true;
 }

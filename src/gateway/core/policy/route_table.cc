@@ -2,19 +2,12 @@
 
 #include <algorithm>
 
+#include "base/text/ascii.h"
 #include "gateway/core/policy/path.h"
 #include "wire/http1/tables.h"
 
 namespace havn::gateway {
 namespace {
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    }
-    return result;
-}
 
 std::string_view without_end(std::string_view text, char c) {
     while (text.ends_with(c)) text.remove_suffix(1);
@@ -50,7 +43,7 @@ void list(std::string& methods, std::string_view method) {
 RouteTable::RouteTable(std::span<const Route> routes) {
     for (const Route& route : routes) {
         const bool wildcard = route.host.starts_with("*.");
-        const std::string name = lower(wildcard ? std::string_view(route.host).substr(1) : route.host);
+        const std::string name = ascii_lower(wildcard ? std::string_view(route.host).substr(1) : route.host);
         auto host = std::ranges::find_if(
             hosts_, [&](const Host& known) { return known.name == name && known.wildcard == wildcard; });
         if (host == hosts_.end()) host = hosts_.insert(host, Host{name, wildcard, {}});
