@@ -85,7 +85,7 @@ class Nginx:
         self.process.stop()
 
 
-def havn(folder, number=0):
+def havn(folder, number=0, binary=None):
     """A Havn of its own, empty data folder, with a web service and the stamp as a worker."""
     home = folder / f"havn-{number}"
     home.mkdir()
@@ -94,7 +94,7 @@ def havn(folder, number=0):
     (home / "web.sh").write_text(f'sed "s/WEB_PORT/$PORT/" {home}/template.conf >{home}/web.conf\n'
                                  f"exec nginx -c {home}/web.conf\n")
     subject = Havn(home, HAVN.format(http=http, amqp=amqp, folder=home, stamp=program("stamp"),
-                                      as_us=AS_US))
+                                      as_us=AS_US), binary=binary)
     subject.http, subject.amqp, subject.stamp = http, amqp, home / "havn.stamp"
     return subject
 

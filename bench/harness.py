@@ -158,11 +158,11 @@ AS_US = 'user = "root"' if os.geteuid() == 0 else ""
 class Havn:
     """The real binary in a project folder of its own, started with `havn up -d`."""
 
-    def __init__(self, folder, manifest, name="havn"):
+    def __init__(self, folder, manifest, name="havn", binary=None):
         self.name, self.folder = name, folder / name
         self.folder.mkdir()
         self.binary = self.folder / "bin-havn"    # a copy, so that its processes are told from any other Havn's
-        shutil.copy2(os.environ.get("HAVN_BINARY", BUILD / "havn"), self.binary)
+        shutil.copy2(binary or os.environ.get("HAVN_BINARY", BUILD / "havn"), self.binary)
         (self.folder / "havn.toml").write_text(manifest)
 
     def run(self, *words):
