@@ -28,13 +28,16 @@ def folder(path):
 
 
 def layers():
-    """layers.txt: {folder: set of folders it may include}."""
+    """layers.txt: {folder: set of folders it may include}. `a/b/*` stands for a/b and every layer below it."""
+    lines = [line.split("#")[0].strip() for line in text("layers.txt").splitlines()]
+    listed = {name.strip(): others.split() for name, colon, others in (line.partition(":") for line in lines) if colon}
     allowed = {}
-    for line in text("layers.txt").splitlines():
-        line = line.split("#")[0].strip()
-        if line:
-            name, _, others = line.partition(":")
-            allowed[name.strip()] = set(others.split())
+    for folder_name, others in listed.items():
+        allowed[folder_name] = set()
+        for other in others:
+            prefix = other.removesuffix("/*")
+            below = {name for name in listed if name == prefix or name.startswith(prefix + "/")}
+            allowed[folder_name] |= below - {folder_name} if other != prefix else {other}
     return allowed
 
 
