@@ -53,15 +53,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         MemoryShare share(budget);
         std::deque<Customer> customers;
         JobSender sender;
+        Time now{std::chrono::hours(1)};
         std::string_view in(reinterpret_cast<const char*>(data), size);
         std::string sent;
-        sender.opened({"guest", "guest", "/"});
+        sender.opened({"guest", "guest", "/"}, now);
         publish(sender, share, customers, 5);
         for (std::size_t turn = 0; !in.empty(); ++turn) {
             const std::size_t choice = static_cast<std::uint8_t>(in[0]) + turn * 7;
             publish(sender, share, customers, choice % 11 == 0 ? 20'000 + choice * 100 : choice % 50);
             if (choice % 5 == 0) sender.forget(customers[choice % customers.size()]);
-            if (choice % 13 == 0) sender.add_heartbeat();
+            now += milliseconds(choice % 13 == 0 ? 15'000 : 1);
+            const bool in_time = sender.on_time(now).has_value();
             const JobSender::Output output = sender.output();
             std::string bytes(output.head);
             require(bytes.size() <= JobSender::out_bytes_max + JobSender::frame_bytes_max);
@@ -71,15 +73,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             sent += bytes;
             const std::string_view piece = in.substr(0, 1 + choice % 97);
             in.remove_prefix(piece.size());
-            if (sender.receive(piece)) continue;
+            if (in_time && sender.receive(piece, now)) continue;
             check_frames(sent);
             sent.clear();
-            sender.closed();
-            sender.opened({"guest", "guest", "/"});
+            sender.closed(now);
+            sender.opened({"guest", "guest", "/"}, now);
         }
         check_frames(sent);
         for (Customer& customer : customers) sender.forget(customer);
-        sender.closed();
+        sender.closed(now);
         require(!sender.has_waiting() && sender.unconfirmed() == 0);
     }
     require(budget.used() == 0);

@@ -1,28 +1,36 @@
-// Jobs to a broker over AMQP 0-9-1 with publisher confirms, without the socket: jobs and the broker's bytes
-// go in, bytes to send and outcomes come out. Works with Havn's broker and with RabbitMQ.
+// Jobs on their way to a broker, without the socket: jobs and the broker's bytes go in, bytes to send and
+// outcomes come out. What AMQP is stands in amqp/client; what a job is stands here.
 //
 // A waiter is told once, from within publish(), receive() or closed(); it may publish again at once. What was
 // not sent waits for a connection. What was sent and not confirmed when a connection ends is sent again on
-// the next one under the same message id. While the broker says that it is blocked (connection.blocked), what
-// was not sent and what is published anew is answered `blocked`: nothing is handed to a broker that holds it
-// back.
+// the next one under the same message id, in its order. While the broker says that it is blocked
+// (connection.blocked), what was not sent and what is published anew is answered `blocked`: nothing is handed
+// to a broker that holds it back. The broker closing the channel refuses what was sent and ends the
+// connection.
+//
+// give_up() decides what a job is that was not confirmed in time: withdrawn, when it will certainly not be
+// executed any more, or one that may have been.
 //
 // A body is sent from where it lies. Bytes that wait to be sent are bounded by out_bytes_max, what the broker
-// sends by one frame; jobs are bounded by the budget their bodies were taken from.
+// sends by one frame; jobs are bounded by the budget their bodies were taken from. The owner does the I/O and
+// keeps the time; waiters outlive their jobs or are forgotten. One thread. Works with Havn's broker and with
+// RabbitMQ.
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <memory>
+#include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "amqp/client/channel.h"
+#include "amqp/client/connection.h"
 #include "base/error.h"
+#include "base/time.h"
 #include "gateway/core/policy/memory.h"
-#include "wire/amqp/methods.h"
 
 namespace havn::gateway {
 
@@ -43,17 +51,16 @@ enum class JobOutcome : std::uint8_t {
     timed_out,   // no confirm in time, and it may have been accepted all the same
 };
 
-class JobSender {
+class JobSender final : amqp::client::ConnectionHandler, amqp::client::ChannelHandler {
     struct Pending;
 
   public:
     static constexpr std::size_t out_bytes_max = 65536;       // encoded ahead, beside one job's own head
-    static constexpr std::size_t copied_body_max = 16384;     // a larger one is sent from where it lies
     static constexpr std::uint32_t frame_bytes_max = 131072;  // that we send and take
 
-    struct Login {
-        std::string user, password, vhost;
-    };
+    using Login = amqp::client::Login;
+    using Output = amqp::client::Output::Pieces;
+
     class Waiter {
       public:
         virtual void on_published(JobOutcome outcome) = 0;
@@ -63,7 +70,7 @@ class JobSender {
 
       private:
         friend class JobSender;
-        Pending* pending_ = nullptr;
+        Pending* pending_ = nullptr;  // owned by the sender; null: told, or forgotten
     };
     enum class Sent : std::uint8_t {
         nothing,  // withdrawn: nothing of it left
@@ -71,8 +78,8 @@ class JobSender {
         whole,    // it may be executed
     };
 
+    JobSender();
     ~JobSender();
-    JobSender() = default;
     JobSender(const JobSender&) = delete;
     JobSender& operator=(const JobSender&) = delete;
 
@@ -81,85 +88,72 @@ class JobSender {
     // The waiter is told nothing any more. How much of its job was sent.
     Sent forget(Waiter& waiter);
 
-    // The connection. opened(): it is there, and an earlier one is not. receive(): an error ends it, and says
-    // why; the owner closes its socket and calls closed().
-    void opened(const Login& login);
-    Result<> receive(std::string_view bytes);
-    void closed();
-    void add_heartbeat();
+    // Forgets a waiter whose job was published at `asked` and is not confirmed at `now`. withdrawn: it will
+    // not be executed, provided that the connection is ended where end_because says so (else it is empty).
+    // `peer_has_unread`: bytes that were sent still lie with the peer's kernel; asked for by
+    // is_silent_since().
+    struct GivenUp {
+        bool withdrawn = false;
+        std::string_view end_because = {};
+    };
+    GivenUp give_up(Waiter& waiter, Time asked, Time now, bool peer_has_unread);
+    bool is_silent_since(Time asked) const { return connection_.last_received() <= asked; }
+
+    // The connection. wants_connection(): there are jobs, and the pause after the last failure is over.
+    // opened(): it is there, and an earlier one is not. receive() and on_time(): an error ends it, and says
+    // why; the owner closes its socket and calls closed(), as it does when the socket fails or never
+    // connects. on_time() is called when due() has come, which any call may change.
+    bool wants_connection(Time now) const { return has_waiting() && now >= retry_at_; }
+    void opened(const Login& login, Time now);
+    Result<> receive(std::string_view bytes, Time now);
+    void closed(Time now);
+    Time due() const { return connection_.due(); }
+    Result<> on_time(Time now) { return connection_.on_time(now); }
 
     // The next bytes to send: first `head`, then `body`; both empty when there are none now.
-    struct Output {
-        std::string_view head, body;
-    };
     Output output();
-    void sent(std::size_t bytes);
+    void sent(std::size_t bytes) { connection_.sent(bytes); }
 
-    bool ready() const { return state_ == State::ready; }
-    bool blocked() const { return blocked_; }
+    bool ready() const { return ready_; }
+    bool blocked() const { return connection_.is_blocked(); }
     bool takes_messages() const { return taken_; }  // it confirmed one on this connection, or says so
     const std::string& blocked_reason() const { return blocked_reason_; }
-    bool has_waiting() const { return waiting_.count() > 0; }
-    std::size_t unconfirmed() const { return unconfirmed_.count(); }
-    std::uint16_t heartbeat_seconds() const { return heartbeat_; }  // 0: none
+    bool has_waiting() const { return !waiting_.empty(); }
+    std::size_t unconfirmed() const { return sent_.size(); }
+    unsigned failures() const { return failures_; }  // connections that ended since the last that was ready
+    Time retry_at() const { return retry_at_; }
 
   private:
-    enum class State : std::uint8_t { closed, starting, tuning, opening, channel, confirming, ready };
-    using PendingPtr = std::unique_ptr<Pending>;
+    using Jobs = std::list<Pending>;
 
-    // Jobs in the order of their numbers; one is found by its number at once.
-    class Window {
-      public:
-        Window();
-        ~Window();
-        void push_back(PendingPtr pending);
-        void push_front(PendingPtr pending);
-        PendingPtr take(std::uint64_t number);  // null when it is not there
-        std::uint64_t first() const { return first_; }
-        std::uint64_t end() const;
-        std::size_t count() const { return count_; }
-        void restart(std::uint64_t first);  // the window is empty
+    void on_connected() override;
+    void on_blocked(std::string_view reason) override;
+    void on_unblocked() override;
+    void on_open() override;
+    void on_closed(const Error& why) override;
+    void on_reply(const amqp::client::Reply& reply) override;
+    void on_confirm(std::uint64_t context, bool accepted) override;
+    void on_returned(const amqp::client::Returned& returned) override;
+    void on_body_sent(std::uint64_t context, std::uint64_t end) override;
 
-      private:
-        void trim();
-        std::deque<PendingPtr> slots_;
-        std::uint64_t first_ = 1u << 31;
-        std::size_t count_ = 0;
-    };
+    void send_waiting();
+    bool send_first();
+    void refuse_sent();
+    void drop(Jobs& jobs, Jobs::iterator job);
+    static void answer(Pending& pending, JobOutcome outcome);
 
-    void encode();
-    void encode_one(PendingPtr pending);
-    void next_body_frame();
-    std::string& control();
-    Result<> take_frame(const amqp::Frame& frame);
-    Result<> on_method(amqp::MethodId id, std::string_view arguments);
-    Result<> on_start();
-    Result<> on_tune(std::string_view arguments);
-    Result<> on_blocked(std::string_view arguments);
-    Result<> on_close(std::string_view arguments, bool of_channel);
-    void on_confirm(std::uint64_t tag, bool multiple, JobOutcome outcome);
-    void on_returned(std::string_view header_payload);
-    void drop(PendingPtr pending);
-    static void tell(Pending& pending, JobOutcome outcome);
-
-    State state_ = State::closed;
-    Login login_;
-    std::string in_;                   // at most one incomplete frame
-    std::string out_, control_;        // control frames wait for the end of a body frame
-    std::size_t out_sent_ = 0;         // of out_
-    std::uint64_t out_position_ = 0;   // of the first unsent byte in all that this connection sends
-    Pending* large_ = nullptr;         // its body is sent from where it lies, after out_
-    std::size_t large_at_ = 0;         // of its body: what the frame that was begun has still to send
-    std::size_t large_frame_end_ = 0;  // of its body: where that frame ends
-    std::uint32_t frame_max_ = frame_bytes_max;
-    std::uint16_t heartbeat_ = 0;
-    bool expecting_return_ = false;  // Basic.Return came, its header follows
-    bool blocked_ = false;
+    amqp::client::Connection connection_;
+    amqp::client::Channel channel_;
+    Jobs waiting_;  // not sent
+    Jobs sent_;     // and not confirmed, in their order
+    std::unordered_map<std::string_view, Pending*> by_id_;
+    std::string unread_;  // of the broker's bytes: at most one incomplete frame
+    std::optional<Error> channel_closed_;
+    bool ready_ = false;
     bool taken_ = false;
     std::string blocked_reason_;
-    Window waiting_;
-    Window unconfirmed_;  // by delivery tag
-    std::unordered_map<std::string_view, Pending*> by_id_;
+    unsigned failures_ = 0;
+    Time retry_at_{};
 };
 
 }  // namespace havn::gateway

@@ -42,6 +42,7 @@ struct JobSenderTest : testing::Test {
     std::uint64_t body_left_ = 0;
     std::size_t largest_output = 0;
     int heartbeats = 0;
+    Time now{std::chrono::hours(1)};
 
     Customer& publish(std::string body, std::string id = "") {
         Customer& customer = customers.emplace_back();
@@ -60,10 +61,10 @@ struct JobSenderTest : testing::Test {
     Result<> say(const Method& method, std::uint16_t channel = 1) {
         std::string bytes;
         amqp::append_method(bytes, channel, method);
-        return sender.receive(bytes);
+        return sender.receive(bytes, now);
     }
     void connect(std::uint32_t frame_max = 131072) {
-        sender.opened({"guest", "guest", "/"});
+        sender.opened({"guest", "guest", "/"}, now);
         amqp::ConnectionStart start;
         start.mechanisms = "PLAIN";
         start.locales = "en_US";
@@ -75,6 +76,14 @@ struct JobSenderTest : testing::Test {
         wire.clear();
         send_all();
         skip_handshake();
+    }
+    // The broker says that it is there, and the time has come to say so too.
+    void pass_to_heartbeat() {
+        std::string heartbeat;
+        amqp::append_frame(heartbeat, amqp::FrameType::heartbeat, 0, {});
+        ASSERT_TRUE(sender.receive(heartbeat, now));
+        now = sender.due();
+        ASSERT_TRUE(sender.on_time(now));
     }
     void skip_handshake() { wire.erase(0, amqp::protocol_header.size()); }
 
@@ -143,7 +152,7 @@ struct JobSenderTest : testing::Test {
         amqp::append_properties(bytes, properties);
         content.resize(amqp::content_size(bytes.size(), 2, 4096));
         amqp::store_content(content.data(), 1, bytes, "xx", 4096);
-        ASSERT_TRUE(sender.receive(content));
+        ASSERT_TRUE(sender.receive(content, now));
     }
 };
 
@@ -175,7 +184,7 @@ TEST_F(JobSenderTest, sends_large_bodies_whole_whatever_the_socket_takes) {
                 publish(bodies.back());
             }
             for (int i = 0; send(piece) > 0; ++i) {
-                if (i % 7 == 3) sender.add_heartbeat();
+                if (i % 7 == 3) pass_to_heartbeat();
                 ASSERT_LT(i, 100'000);
             }
             parse();
@@ -254,7 +263,7 @@ TEST_F(JobSenderTest, sends_again_what_was_not_confirmed_in_its_order) {
     parse();
     ASSERT_TRUE(say(amqp::BasicAck{2, false}));
     EXPECT_EQ(sender.forget(customers[3]), Sent::whole);
-    sender.closed();
+    sender.closed(now);
     publish("body-5", "id-5");
     published.clear();
     connect();
@@ -299,7 +308,7 @@ TEST_F(JobSenderTest, a_closed_channel_refuses_what_was_sent_and_keeps_what_was_
     ASSERT_FALSE(ended);
     EXPECT_EQ(ended.error().message, "closed by the broker: 406 no");
     EXPECT_EQ(sent.told, std::vector{refused});
-    sender.closed();
+    sender.closed(now);
     published.clear();
     connect();
     send_all();
@@ -328,15 +337,15 @@ TEST_F(JobSenderTest, takes_no_nonsense) {
         connect();
         const Result<> taken = give();
         EXPECT_FALSE(taken);
-        sender.closed();
+        sender.closed(now);
     };
-    refuses([&] { return sender.receive("HTTP/1.1 400 Bad Request\r\n\r\n"); });
+    refuses([&] { return sender.receive("HTTP/1.1 400 Bad Request\r\n\r\n", now); });
     refuses([&] { return say(amqp::ConfirmSelectOk{}); });
     refuses([&] { return say(amqp::ConnectionTune{2047, 4096, 60}, 0); });
-    refuses([&] { return sender.receive(std::string("\x01\x00\x01\x00\x00\x00\x02\x00\x00\xce", 10)); });
-    sender.opened({"guest", "guest", "/"});
+    refuses([&] { return sender.receive(std::string("\x01\x00\x01\x00\x00\x00\x02\x00\x00\xce", 10), now); });
+    sender.opened({"guest", "guest", "/"}, now);
     EXPECT_FALSE(say(amqp::BasicAck{1, false}));
-    sender.opened({"guest", "guest", "/"});
+    sender.opened({"guest", "guest", "/"}, now);
     ASSERT_TRUE(say(amqp::ConnectionStart{}, 0));
     EXPECT_FALSE(say(amqp::ConnectionTune{2047, 8, 60}, 0)) << "no frame fits into eight bytes";
 }
@@ -350,6 +359,66 @@ TEST_F(JobSenderTest, a_job_whose_head_fits_no_frame_is_refused) {
     job.headers.emplace_back("X-Large", std::string(5'000, 'x'));
     sender.publish(std::move(job), customer);
     EXPECT_EQ(customer.told, std::vector{refused});
+}
+
+TEST_F(JobSenderTest, connects_for_a_job_and_pauses_longer_after_each_failure) {
+    EXPECT_FALSE(sender.wants_connection(now)) << "there is no job";
+    publish("job");
+    EXPECT_TRUE(sender.wants_connection(now));
+    std::vector<milliseconds> pauses;
+    for (int i = 0; i < 10; ++i) {
+        sender.closed(now);
+        EXPECT_FALSE(sender.wants_connection(now));
+        pauses.push_back(std::chrono::duration_cast<milliseconds>(sender.retry_at() - now));
+        now = sender.retry_at();
+        EXPECT_TRUE(sender.wants_connection(now));
+    }
+    const std::vector<int> expected{1, 40, 80, 160, 320, 640, 1'280, 2'000, 2'000, 2'000};
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(pauses[i].count(), expected[i]);
+    connect();
+    EXPECT_EQ(sender.failures(), 0u);
+}
+
+TEST_F(JobSenderTest, what_is_given_up_is_withdrawn_where_the_broker_cannot_have_it) {
+    Customer& unsent = publish("waits for a connection");
+    EXPECT_TRUE(sender.give_up(unsent, now, now + seconds(5), false).withdrawn);
+
+    connect();
+    Customer& taken = publish("sent");
+    send_all();
+    const Time asked = now;
+    now += seconds(5);
+    JobSender::GivenUp given_up = sender.give_up(taken, asked, now, false);
+    EXPECT_FALSE(given_up.withdrawn) << "the broker has read it";
+    EXPECT_EQ(given_up.end_because, "");
+
+    Customer& unread = publish("sent, and not read by the broker");
+    send_all();
+    given_up = sender.give_up(unread, now, now + seconds(5), true);
+    EXPECT_FALSE(given_up.withdrawn) << "some of it may have been";
+    EXPECT_EQ(given_up.end_because, "it reads nothing");
+
+    Customer& large = publish(std::string(500'000, 'x'));
+    send(70'000);
+    given_up = sender.give_up(large, now, now + seconds(5), false);
+    EXPECT_TRUE(given_up.withdrawn) << "its end will never be sent";
+    EXPECT_EQ(given_up.end_because, "it reads nothing");
+    sender.closed(now);
+
+    connect();
+    Customer& held = publish("sent before the broker was blocked");
+    send_all();
+    ASSERT_TRUE(say(amqp::ConnectionBlocked{"low on disk"}, 0));
+    given_up = sender.give_up(held, now - seconds(5), now, false);
+    EXPECT_FALSE(given_up.withdrawn);
+    EXPECT_EQ(given_up.end_because, "it is blocked and holds back what it was sent");
+    sender.closed(now);
+
+    connect();
+    Customer& silent = publish("read and never confirmed");
+    send_all();
+    EXPECT_EQ(sender.give_up(silent, now - seconds(5), now + seconds(16), false).end_because,
+              "it confirms nothing");
 }
 
 // Each confirm and each withdrawal is found at once, whatever else is in flight.

@@ -11,9 +11,12 @@
 
 namespace havn::gateway {
 
-static constexpr milliseconds back_off_first{20}, back_off_max{2'000}, handshake_max{5'000};
-static constexpr seconds silence_max{15};  // with messages to confirm
-static constexpr int pieces_max = 64;      // sent before others have their turn
+namespace {
+
+constexpr seconds connect_timeout{5};
+constexpr int pieces_max = 64;  // sent before others have their turn
+
+}  // namespace
 
 std::string_view Publisher::name(Outcome outcome) {
     switch (outcome) {
@@ -60,34 +63,24 @@ void AmqpPublisher::set_broker(const BrokerAddress& broker) {
     const bool same = broker.address == broker_.address && broker.user == broker_.user &&
                       broker.password == broker_.password && broker.vhost == broker_.vhost;
     broker_ = broker;
-    if (!same && state_ != State::idle) disconnect("another broker is configured");
+    if (!same && (socket_.is_open() || sender_.failures() > 0)) disconnect("another broker is configured");
 }
 
 void AmqpPublisher::publish(Job job, Waiter& waiter) {
     sender_.publish(std::move(job), waiter);
-    if (state_ == State::idle && sender_.has_waiting()) connect();
+    if (!socket_.is_open()) connect();
 }
 
 void AmqpPublisher::forget(Waiter& waiter) {
     sender_.forget(waiter);
 }
 
-// A broker that says it is blocked, or that does not even read what it was sent, cannot have accepted the
-// job: it drops what it has not taken in when the connection ends. One that reads and does not confirm may
-// have.
 bool AmqpPublisher::give_up(Waiter& waiter) {
     const Time asked = worker_.now() - broker_.confirm_timeout;
-    const JobSender::Sent sent = sender_.forget(waiter);
-    if (sent == JobSender::Sent::nothing) return true;
-    if (!socket_.is_open()) return false;
-    const bool silent = last_received_ <= asked;
-    const bool stalled = silent && (sent == JobSender::Sent::part || peer_has_unread());
-    if (sender_.blocked() || stalled) {
-        disconnect(sender_.blocked() ? "it is blocked and holds back what it was sent" : "it reads nothing");
-        return sent == JobSender::Sent::part;
-    }
-    if (worker_.now() - last_received_ > silence_max) disconnect("it confirms nothing");
-    return false;
+    const bool unread = socket_.is_open() && sender_.is_silent_since(asked) && peer_has_unread();
+    const JobSender::GivenUp given_up = sender_.give_up(waiter, asked, worker_.now(), unread);
+    if (!given_up.end_because.empty() && socket_.is_open()) disconnect(given_up.end_because);
+    return given_up.withdrawn;
 }
 
 // Only a local socket tells what its peer has not read; elsewhere the kernel over there has it already.
@@ -101,7 +94,9 @@ std::string_view AmqpPublisher::blocked_reason() const {
     return sender_.blocked() ? std::string_view(sender_.blocked_reason()) : std::string_view();
 }
 
+// When there are jobs and the pause after a failure is over; else that is what the timer waits for.
 void AmqpPublisher::connect() {
+    if (!sender_.wants_connection(worker_.now())) return arm();
     const Result<io::Address> address = io::parse_address(broker_.address);
     if (!address) return disconnect(address.error().text());
     const auto& endpoint = address->endpoint;
@@ -110,8 +105,9 @@ void AmqpPublisher::connect() {
     if (!fd && worker_.free_descriptors(errno)) fd.reset(::socket(endpoint.protocol().family(), kind, 0));
     if (!fd) return disconnect(fail_errno("socket").error().message);
     socket_ = Socket(std::move(fd));
-    state_ = State::connecting;
-    worker_.deadlines().set(*this, worker_.now() + handshake_max);
+    connecting_ = true;
+    connect_by_ = worker_.now() + connect_timeout;
+    arm();
     const int connected = ::connect(socket_.fd(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
     if (connected != 0 && errno != EINPROGRESS) return disconnect(fail_errno("connect").error().message);
     socket_.not_writable_yet();
@@ -124,64 +120,58 @@ void AmqpPublisher::connected() {
     socklen_t size = sizeof error;
     ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return disconnect(fail_errno("connect", error).error().message);
-    state_ = State::handshaking;
-    sender_.opened({broker_.user, broker_.password, broker_.vhost});
+    connecting_ = false;
+    sender_.opened({broker_.user, broker_.password, broker_.vhost}, worker_.now());
 }
 
-void AmqpPublisher::disconnect(const std::string& why) {
-    if (failures_ == 0) log::warning("broker {}: {}; connecting again", broker_.address, why);
+void AmqpPublisher::disconnect(std::string_view why) {
+    if (sender_.failures() == 0) log::warning("broker {}: {}; connecting again", broker_.address, why);
     socket_.close();
-    sender_.closed();
-    state_ = State::backing_off;
-    const milliseconds wait = std::min(back_off_first * (1u << std::min(failures_, 10u)), back_off_max);
-    worker_.deadlines().set(*this, worker_.now() + (failures_ == 0 ? milliseconds(1) : wait));
-    ++failures_;
+    connecting_ = false;
+    sender_.closed(worker_.now());
+    arm();
 }
 
-void AmqpPublisher::arm_heartbeat() {
-    const std::uint16_t heartbeat = sender_.heartbeat_seconds();
-    if (heartbeat == 0) return worker_.deadlines().clear(*this);
-    worker_.deadlines().set(*this, worker_.now() + milliseconds(heartbeat * 500));
+// One timer for whatever comes next: the end of the connecting, what the protocol asks for, the next attempt.
+void AmqpPublisher::arm() {
+    Time due = sender_.due();
+    if (connecting_) {
+        due = connect_by_;
+    } else if (!socket_.is_open()) {
+        due = sender_.has_waiting() ? sender_.retry_at() : Time::max();
+    }
+    if (due == std::exchange(armed_, due)) return;
+    if (due == Time::max()) return worker_.deadlines().clear(*this);
+    worker_.deadlines().set(*this, due);
 }
 
 void AmqpPublisher::on_deadline() {
-    switch (state_) {
-        case State::idle:
-            break;
-        case State::backing_off:
-            state_ = State::idle;
-            if (sender_.has_waiting()) connect();
-            break;
-        case State::connecting:
-        case State::handshaking:
-            disconnect("no answer");
-            break;
-        case State::ready:
-            if (worker_.now() - last_received_ > seconds(2 * sender_.heartbeat_seconds()))
-                return disconnect("no heartbeat");
-            sender_.add_heartbeat();
-            arm_heartbeat();
-            break;
-    }
+    armed_ = Time::max();
+    if (!socket_.is_open()) return connect();
+    if (connecting_) return disconnect("no answer");
+    const Result<> in_time = sender_.on_time(worker_.now());
+    if (!in_time) return disconnect(in_time.error().message);
+    arm();
 }
 
 void AmqpPublisher::on_ready(std::uint32_t events) {
     if (!socket_.is_open()) return;
     socket_.note(events);
-    if (state_ == State::connecting && (socket_.writable() || socket_.broken())) connected();
-    if (state_ == State::handshaking || state_ == State::ready) receive();
+    if (connecting_ && (socket_.writable() || socket_.broken())) connected();
+    if (!connecting_ && socket_.is_open()) receive();
+    arm();
 }
 
 bool AmqpPublisher::end_of_turn() {
-    if (state_ == State::connecting || !socket_.is_open()) return false;
+    if (connecting_ || !socket_.is_open()) return false;
     for (int pieces = 0; socket_.writable(); ++pieces) {
         const JobSender::Output output = sender_.output();
         Outgoing outgoing{output.head, output.body};
         if (outgoing.empty()) return false;
         if (pieces == pieces_max) return true;
-        const std::size_t size = outgoing.head.size() + outgoing.body.size();
+        const std::size_t size = outgoing.size();
         const Socket::Status status = socket_.send(outgoing);
-        sender_.sent(size - outgoing.head.size() - outgoing.body.size());
+        sender_.sent(size - outgoing.size());
         if (status == Socket::Status::failed) {
             disconnect("connection lost");
             return false;
@@ -196,29 +186,24 @@ void AmqpPublisher::receive() {
         const Socket::Received received = socket_.receive(buffer, sizeof buffer);
         if (received.status == Socket::Status::blocked) return;
         if (received.status != Socket::Status::ok) return disconnect("connection closed");
-        last_received_ = worker_.now();
-        const Result<> taken = sender_.receive({buffer, received.size});
+        const unsigned failures = sender_.failures();
+        const Result<> taken = sender_.receive({buffer, received.size}, worker_.now());
         if (!taken) return disconnect(taken.error().message);
-        note_progress();
+        log_progress(failures);
     }
 }
 
-// What the bytes just received have changed.
-void AmqpPublisher::note_progress() {
-    if (state_ == State::handshaking && sender_.ready()) {
-        if (failures_ > 1) log::info("broker {}: connected", broker_.address);
-        failures_ = 0;
-        state_ = State::ready;
-        arm_heartbeat();
-    }
-    if (sender_.blocked() && !said_blocked_) {
-        said_blocked_ = true;
+// What the bytes just received have changed; before them so many connections had failed in a row.
+void AmqpPublisher::log_progress(unsigned failures) {
+    if (failures > 1 && sender_.failures() == 0) log::info("broker {}: connected", broker_.address);
+    if (sender_.blocked() && !logged_blocked_) {
+        logged_blocked_ = true;
         log::warning(
             "broker {}: it takes no messages ({}): jobs are answered 503 until it does; free space on "
             "the disk of its queues, or let workers take messages out of them",
             broker_.address, sender_.blocked_reason());
-    } else if (said_blocked_ && sender_.takes_messages()) {
-        said_blocked_ = false;
+    } else if (logged_blocked_ && sender_.takes_messages()) {
+        logged_blocked_ = false;
         log::info("broker {}: it takes messages again", broker_.address);
     }
 }

@@ -1,5 +1,7 @@
-// The Publisher over a socket on the worker's own poller: connects, connects again, and moves bytes between
-// the socket and a JobSender, which knows the protocol and the jobs.
+// The publisher of one thread: a socket around core's JobSender, which knows the protocol, the jobs, and when
+// to connect again.
+//
+// Connects when the first job comes, and stays connected. The worker owns it and outlives it.
 #pragma once
 
 #include <string>
@@ -28,24 +30,22 @@ class AmqpPublisher : public Publisher, public Pollable, public Timer {
     void on_deadline() override;
 
   private:
-    enum class State : std::uint8_t { idle, backing_off, connecting, handshaking, ready };
-
     void connect();
     void connected();
-    void disconnect(const std::string& why);
+    void disconnect(std::string_view why);
     void receive();
-    void note_progress();
-    void arm_heartbeat();
+    void log_progress(unsigned failures);
+    void arm();
     bool peer_has_unread() const;
 
     Worker& worker_;
     BrokerAddress broker_;
     Socket socket_;
-    State state_ = State::idle;
+    bool connecting_ = false;
+    Time connect_by_{};  // while connecting
+    Time armed_ = Time::max();
     JobSender sender_;
-    Time last_received_{};
-    unsigned failures_ = 0;  // in a row: the back-off
-    bool said_blocked_ = false;
+    bool logged_blocked_ = false;
 };
 
 }  // namespace havn::gateway
