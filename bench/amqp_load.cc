@@ -17,11 +17,11 @@
 #include <vector>
 
 #include "amqp_load_client.h"
+#include "wire/amqp/properties.h"
+#include "wire/amqp/table.h"
 
 namespace havn::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -58,23 +58,21 @@ class Options {
     std::map<std::string, std::string> values_;
 };
 
-// Which delivery tags wait for their confirm, and since when. Tags are given in order and confirmed in any.
-class Confirms {
+// How long publishes waited for their confirms.
+class Publisher final : public LoadClient {
   public:
-    explicit Confirms(std::uint64_t window) : window_(window), slots_(4 * window + 64) {}
+    Publisher(std::uint16_t port, std::uint64_t window)
+        : LoadClient(port, 4 * window + 64), window_(window) {}
 
-    bool may_send() const { return outstanding_ < window_ && next_ - lowest_ < slots_.size(); }
-    std::uint64_t outstanding() const { return outstanding_; }
-    std::uint64_t sent() const { return next_ - 1; }
+    bool may_send() { return channel().unconfirmed() < window_ && channel().may_publish(); }
+    void send(std::string_view queue, std::string_view properties, std::string_view body) {
+        const auto context = static_cast<std::uint64_t>(now_.time_since_epoch().count());
+        channel().publish({.routing_key = queue, .properties = properties, .body = body}, context);
+        ++sent_;
+    }
+    void begin_turn() { now_ = Clock::now(); }
+    std::uint64_t sent() const { return sent_; }
 
-    void sent_at(Clock::time_point now) {
-        slots_[next_++ % slots_.size()] = {now, true};
-        ++outstanding_;
-    }
-    void confirmed(std::uint64_t tag, bool multiple, Clock::time_point now) {
-        for (std::uint64_t each = multiple ? lowest_ : tag; each <= tag; ++each) settle(each, now);
-        while (lowest_ < next_ && !slots_[lowest_ % slots_.size()].waiting) ++lowest_;
-    }
     double percentile(double share) {
         if (micros_.empty()) return 0;
         auto at =
@@ -84,144 +82,104 @@ class Confirms {
     }
 
   private:
-    struct Slot {
-        Clock::time_point since;
-        bool waiting = false;
-    };
-    void settle(std::uint64_t tag, Clock::time_point now) {
-        Slot& slot = slots_[tag % slots_.size()];
-        if (!slot.waiting) return;
-        slot.waiting = false;
-        --outstanding_;
-        micros_.push_back(std::chrono::duration<float, std::micro>(now - slot.since).count());
+    void on_confirm(std::uint64_t context, bool accepted) override {
+        if (!accepted) die("the broker refused a message (basic.nack)");
+        const Clock::time_point since{Clock::duration(static_cast<Clock::rep>(context))};
+        micros_.push_back(std::chrono::duration<float, std::micro>(received_at() - since).count());
     }
-    std::uint64_t window_, next_ = 1, lowest_ = 1, outstanding_ = 0;
-    std::vector<Slot> slots_;
+    std::uint64_t window_, sent_ = 0;
+    Clock::time_point now_{};
     std::vector<float> micros_;
 };
 
-void declare(Client& client, const Options& options) {
-    Writer quorum;
-    if (options.text("type", "classic") == "quorum") {
-        quorum.shortstr("x-queue-type").number(std::uint8_t{'S'});
-        quorum.longstr("quorum");
-    }
+void declare(LoadClient& client, const Options& options) {
+    amqp::TableWriter quorum;
+    if (options.text("type", "classic") == "quorum") quorum.text("x-queue-type", "quorum");
     for (std::uint64_t i = 0; i < options.number("queues", 1); ++i) {
-        Writer arguments;
-        arguments.number(std::uint16_t{0})
-            .shortstr(options.queue(i))
-            .number(std::uint8_t{2})
-            .longstr(quorum.bytes);
-        client.call(1, Method::queue_declare, arguments.bytes, Method::queue_declare_ok);
-    }
-}
-
-void take_confirms(Client& client, Confirms& confirms) {
-    const Clock::time_point now = Clock::now();
-    for (Frame frame{}; client.next(frame);) {
-        if (frame.type != Frame::Type::method) continue;
-        if (frame.method == Method::basic_nack) die("the broker refused a message (basic.nack)");
-        if (frame.method != Method::basic_ack) continue;
-        Reader arguments(frame.payload);
-        const auto tag = arguments.number<std::uint64_t>();
-        confirms.confirmed(tag, (arguments.number<std::uint8_t>() & 1) != 0, now);
+        const std::string queue = options.queue(i);
+        client.call(amqp::QueueDeclare{
+            .queue = std::string_view(queue), .durable = true, .arguments = quorum.table()});
     }
 }
 
 void publish(const Options& options) {
-    Client client(options.port());
+    Publisher client(options.port(), options.number("window", 1000));
     declare(client, options);
-    client.call(1, Method::confirm_select, Writer().number(std::uint8_t{0}).bytes, Method::confirm_select_ok);
+    client.call(amqp::ConfirmSelect{});
 
-    std::vector<std::string> messages;
+    std::vector<std::string> queues;
+    for (std::uint64_t i = 0; i < options.number("queues", 1); ++i) queues.push_back(options.queue(i));
     const std::string body(options.number("bytes", 256), 'x');
-    for (std::uint64_t i = 0; i < options.number("queues", 1); ++i)
-        messages.push_back(publish_frames(options.queue(i), body));
+    amqp::Properties persistent;
+    persistent.flags = amqp::Properties::has_delivery_mode;
+    persistent.delivery_mode = 2;
+    std::string properties;
+    amqp::append_properties(properties, persistent);
 
     const double limit = options.decimal("seconds", 3);
-    Confirms confirms(options.number("window", 1000));
     const Clock::time_point start = Clock::now();
     for (;;) {
         const bool over = seconds_since(start) >= limit;
-        if (over && confirms.outstanding() == 0) break;
-        const Clock::time_point now = Clock::now();
-        while (!over && confirms.may_send() && client.unsent() < (256u << 10)) {
-            client.send(messages[confirms.sent() % messages.size()]);
-            confirms.sent_at(now);
-        }
-        client.fill(over || !confirms.may_send() || client.unsent() > 0 ? -1 : 0);
-        take_confirms(client, confirms);
+        if (over && client.channel().unconfirmed() == 0) break;
+        client.begin_turn();
+        while (!over && client.may_send())
+            client.send(queues[client.sent() % queues.size()], properties, body);
+        client.turn(-1);
     }
     const double seconds = seconds_since(start);
     fmt::print(R"({{"messages": {}, "seconds": {:.4f}, "rate": {:.1f}, "p50_us": {:.1f}, "p99_us": {:.1f}}})"
                "\n",
-               confirms.sent(), seconds, static_cast<double>(confirms.sent()) / seconds,
-               confirms.percentile(0.5), confirms.percentile(0.99));
+               client.sent(), seconds, static_cast<double>(client.sent()) / seconds, client.percentile(0.5),
+               client.percentile(0.99));
 }
 
-void acknowledge(Client& client, std::uint64_t tag, bool multiple) {
-    Writer arguments;
-    arguments.number(tag).number(static_cast<std::uint8_t>(multiple));
-    client.send(method_frame(1, Method::basic_ack, arguments.bytes));
-}
+class Consumer final : public LoadClient {
+  public:
+    Consumer(std::uint16_t port, std::uint64_t wanted, std::uint64_t every)
+        : LoadClient(port, 1), wanted_(wanted), every_(every) {}
 
-void qos(Client& client, std::uint64_t prefetch) {
-    Writer arguments;
-    arguments.number(std::uint32_t{0}).number(static_cast<std::uint16_t>(prefetch)).number(std::uint8_t{0});
-    client.call(1, Method::basic_qos, arguments.bytes, Method::basic_qos_ok);
+    bool done() const { return messages_ >= wanted_; }
+    std::uint64_t messages() const { return messages_; }
+    void acknowledge_rest() {
+        if (acknowledged_ < tag_) channel().acknowledge(tag_, true);
+    }
+
+  private:
+    void on_delivery(const amqp::client::Delivery& delivery) override {
+        if (done()) return;
+        tag_ = delivery.tag;
+        if (++messages_ % every_ != 0) return;
+        channel().acknowledge(tag_, every_ > 1);
+        acknowledged_ = tag_;
+    }
+    std::uint64_t wanted_, every_, messages_ = 0, tag_ = 0, acknowledged_ = 0;
+};
+
+void set_prefetch(LoadClient& client, std::uint64_t count) {
+    client.call(amqp::BasicQos{.prefetch_count = static_cast<std::uint16_t>(count)});
 }
 
 void consume(const Options& options) {
-    Client client(options.port());
-    qos(client, options.number("prefetch", 1000));
-    const std::uint64_t wanted = options.number("messages", UINT64_MAX);
-    const std::uint64_t every = options.number("ack_every", 1);
+    Consumer client(options.port(), options.number("messages", UINT64_MAX), options.number("ack_every", 1));
+    set_prefetch(client, options.number("prefetch", 1000));
     const double limit = options.decimal("seconds", 3);
-
-    Writer arguments;
-    arguments.number(std::uint16_t{0}).shortstr(options.queue(0)).shortstr("load");
-    arguments.number(std::uint8_t{0}).longstr("");
-    client.send(method_frame(1, Method::basic_consume, arguments.bytes));
-
-    std::uint64_t messages = 0, tag = 0, acknowledged = 0, body_left = 0;
+    const std::string queue = options.queue(0);
+    client.channel().request(amqp::BasicConsume{.queue = std::string_view(queue), .consumer_tag = "load"});
     const Clock::time_point start = Clock::now();
-    while (messages < wanted && seconds_since(start) < limit) {
-        client.fill(100);
-        for (Frame frame{}; messages < wanted && client.next(frame);) {
-            if (frame.type == Frame::Type::method && frame.method == Method::basic_deliver) {
-                Reader deliver(frame.payload);
-                deliver.shortstr();
-                tag = deliver.number<std::uint64_t>();
-                continue;
-            }
-            if (frame.type == Frame::Type::header)
-                body_left = Reader(frame.payload.substr(4)).number<std::uint64_t>();
-            else if (frame.type == Frame::Type::body)
-                body_left -= frame.payload.size();
-            else
-                continue;
-            if (body_left > 0) continue;
-            ++messages;
-            if (messages % every == 0) {
-                acknowledge(client, tag, every > 1);
-                acknowledged = tag;
-            }
-        }
-    }
-    if (acknowledged < tag) acknowledge(client, tag, true);
-    qos(client, 1);  // answered after the acknowledgements before it were taken
+    while (!client.done() && seconds_since(start) < limit) client.turn(100);
+    client.acknowledge_rest();
+    set_prefetch(client, 1);  // answered after the acknowledgements before it were taken
     const double seconds = seconds_since(start);
     fmt::print(R"({{"messages": {}, "seconds": {:.4f}, "rate": {:.1f}}})"
                "\n",
-               messages, seconds, static_cast<double>(messages) / seconds);
+               client.messages(), seconds, static_cast<double>(client.messages()) / seconds);
 }
 
 void remove(const Options& options) {
-    Client client(options.port());
+    Publisher client(options.port(), 1);
     for (std::uint64_t i = 0; i < options.number("queues", 1); ++i) {
-        Writer arguments;
-        arguments.number(std::uint16_t{0}).shortstr(options.queue(i)).number(std::uint8_t{0});
-        client.call(1, Method::queue_delete, arguments.bytes, Method::queue_delete_ok);
+        const std::string queue = options.queue(i);
+        client.call(amqp::QueueDelete{.queue = std::string_view(queue)});
     }
 }
 
