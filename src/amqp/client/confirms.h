@@ -55,8 +55,9 @@ class Confirms {
     std::uint64_t mask() const { return slots_.size() - 1; }
     void grow() {
         std::vector<Slot> larger(std::max<std::size_t>(64, slots_.size() * 2));
-        for (std::uint64_t at = first_; at < end_; ++at)
+        for (std::uint64_t at = first_; at < end_; ++at) {
             larger[at & (larger.size() - 1)] = slots_[at & mask()];
+        }
         slots_.swap(larger);
     }
 
