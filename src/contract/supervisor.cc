@@ -21,8 +21,13 @@ constexpr std::uint64_t day_ms = 24ull * 3'600 * 1'000;
 
 }  // namespace
 
+std::string shown_name(const std::string& app, const std::string& name) {
+    return app.empty() ? name : app + "/" + name;
+}
+
 Json to_json(const Program& program) {
-    Json json{{"name", program.name},
+    Json json{{"app", program.app},
+              {"name", program.name},
               {"kind", program.kind == Kind::service ? "service" : "worker"},
               {"instances", program.instances},
               {"command", program.command},
@@ -54,7 +59,8 @@ Json to_json(const Desired& desired) {
     }
     Json programs = Json::array();
     for (const Program& program : desired.programs) programs.push_back(to_json(program));
-    return {{"revision", desired.revision},
+    return {{"version", Desired::version},
+            {"revision", desired.revision},
             {"app", desired.app},
             {"embedded_broker", desired.embedded_broker},
             {"gateway_threads", desired.gateway_threads},
@@ -80,6 +86,9 @@ void check_program(const Program& program, JsonReader& reader) {
     if (!is_program_name(program.name)) {
         reader.refuse("name", fmt::format("expected {}, found '{}'", program_name_form, program.name));
     }
+    if (!program.app.empty() && !is_program_name(program.app)) {
+        reader.refuse("app", fmt::format("expected {}, found '{}'", program_name_form, program.app));
+    }
     if (is_part_name(program.name)) {
         reader.refuse("name", fmt::format("'{}' is the name of a part of the platform", program.name),
                       "give the program another name");
@@ -98,6 +107,7 @@ void check_program(const Program& program, JsonReader& reader) {
 }
 
 void read_program(JsonReader& reader, Program& program) {
+    reader.text("app", program.app);
     reader.required_text("name", program.name);
     std::string kind;
     reader.required_text("kind", kind);
@@ -152,22 +162,21 @@ void read_listener(JsonReader& reader, Listener& listener) {
     }
 }
 
-Result<> check_dependencies(const Desired& desired,
-                                   const std::map<std::string_view, const Program*>& programs) {
-    std::vector<std::string_view> names;
-    for (const Program& program : desired.programs) {
-        names.push_back(program.name);
-        for (const std::string& next : program.depends_on) {
+using ProgramsByName = std::map<std::string_view, const Program*>;
+
+// Of one application.
+Result<> check_dependencies(const ProgramsByName& programs, const std::vector<std::string_view>& names) {
+    for (const std::string_view name : names) {
+        for (const std::string& next : programs.at(name)->depends_on) {
             if (programs.contains(next)) continue;
             return fail(Error::Kind::invalid,
-                        fmt::format("'{}' depends on '{}', which does not exist", program.name, next));
+                        fmt::format("'{}' depends on '{}', which does not exist", name, next));
         }
     }
-    const std::vector<std::vector<std::string_view>> cycles =
-        find_cycles(names, [&](std::string_view name) {
-            const std::vector<std::string>& next = programs.at(name)->depends_on;
-            return std::vector<std::string_view>(next.begin(), next.end());
-        });
+    const std::vector<std::vector<std::string_view>> cycles = find_cycles(names, [&](std::string_view name) {
+        const std::vector<std::string>& next = programs.at(name)->depends_on;
+        return std::vector<std::string_view>(next.begin(), next.end());
+    });
     if (cycles.empty()) return {};
     return fail(Error::Kind::invalid,
                 fmt::format("depends_on goes in a circle: {} -> {}", fmt::join(cycles.front(), " -> "),
@@ -175,14 +184,24 @@ Result<> check_dependencies(const Desired& desired,
                 "remove one of these dependencies");
 }
 
-Result<> check_together(const Desired& desired) {
-    std::map<std::string_view, const Program*> programs;
+Result<> check_programs(const Desired& desired) {
+    std::map<std::string_view, ProgramsByName> applications;
+    std::map<std::string_view, std::vector<std::string_view>> names;  // in the order of the document
     for (const Program& program : desired.programs) {
-        if (!programs.emplace(program.name, &program).second) {
-            return fail(Error::Kind::invalid, fmt::format("two programs are named '{}'", program.name));
+        names[program.app].push_back(program.name);
+        if (!applications[program.app].emplace(program.name, &program).second) {
+            return fail(Error::Kind::invalid,
+                        fmt::format("two programs are named '{}'", shown_name(program.app, program.name)));
         }
     }
-    if (Result<> checked = check_dependencies(desired, programs); !checked) return checked;
+    for (const auto& [app, programs] : applications) {
+        if (Result<> checked = check_dependencies(programs, names[app]); !checked) return checked;
+    }
+    return {};
+}
+
+Result<> check_together(const Desired& desired) {
+    if (Result<> checked = check_programs(desired); !checked) return checked;
     std::set<std::string> addresses;
     for (const Listener& listener : desired.listeners) {
         if (!addresses.insert(listener.address).second) {
@@ -198,6 +217,12 @@ Result<> check_together(const Desired& desired) {
 Result<Desired> desired_from_json(const Json& json) {
     Desired desired;
     JsonReader reader(json, "the desired state");
+    std::uint32_t version = 1;
+    reader.number("version", version, 1, std::numeric_limits<std::uint32_t>::max());
+    if (version > Desired::version) {
+        reader.refuse("version", fmt::format("{} is of a later Havn; this one reads up to {}", version,
+                                             Desired::version));
+    }
     reader.number("revision", desired.revision, 0, std::numeric_limits<std::uint64_t>::max());
     reader.text("app", desired.app);
     reader.flag("embedded_broker", desired.embedded_broker);
@@ -210,16 +235,6 @@ Result<Desired> desired_from_json(const Json& json) {
     if (Result<> read = reader.result(); !read) return std::unexpected(read.error());
     if (Result<> checked = check_together(desired); !checked) return std::unexpected(checked.error());
     return desired;
-}
-
-std::uint64_t descriptors_needed(const Desired& desired) {
-    static constexpr std::uint64_t for_the_platform = 320;
-    std::uint64_t needed = for_the_platform;
-    for (const Program& program : desired.programs) {
-        const std::uint64_t at_a_time = std::uint64_t{program.instances} + program.instances / 4 + 1;
-        needed += at_a_time * (program.kind == Kind::service ? 5 : 4);
-    }
-    return needed;
 }
 
 }  // namespace havn::supervisor

@@ -1,4 +1,7 @@
 // What shall run: written by control as supervisor.json, read by the supervisor. Replaced whole.
+//
+// Programs belong to applications. A program is identified by its application's key and its name; the key is
+// empty in a project platform, whose only application shows nowhere. docs/formats/desired.md has the format.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +26,15 @@ struct HealthCheck {  // HTTP GET on 127.0.0.1:$PORT; healthy on 200…399
 
 enum class Kind { service, worker };
 
+// The name of a program for people, and the key of a service between the parts (upstreams, listeners,
+// endpoints): NAME where the application has no key, else APP/NAME.
+std::string shown_name(const std::string& app, const std::string& name);
+
 // One [service.*] or [worker.*]. A change of anything but `instances` restarts its instances, one after the
 // other.
 struct Program {
-    std::string name;
+    std::string app;   // key of its application; empty: the only one
+    std::string name;  // unique within the application
     Kind kind = Kind::service;
     std::uint32_t instances = 1;
     std::string command;    // run by /bin/sh -c "exec …" when it needs a shell
@@ -34,7 +42,7 @@ struct Program {
     std::string user;       // empty: the owner of `directory` (as root), else the invoker
     std::map<std::string, std::string>
         environment;                      // $PORT, $HAVN_NAME, $HAVN_INSTANCE are added at each start
-    std::vector<std::string> depends_on;  // programs of which at least one instance must be ready first
+    std::vector<std::string> depends_on;  // of the same application: one instance each must be ready first
     std::optional<HealthCheck> health;    // a service without one is ready when $PORT accepts
     milliseconds start_timeout{30'000};   // to become ready; then it counts as failed and is restarted
     milliseconds startsecs{1'000};      // a worker that lives this long is ready; a shorter life is a failure
@@ -56,24 +64,22 @@ struct Listener {
 };
 
 struct Desired {
+    static constexpr std::uint32_t version = 2;  // of the format
+
     std::uint64_t revision = 0;
-    std::string app;
+    std::string app;                    // for people: what the only application calls itself
     bool embedded_broker = true;        // false: the manifest names another broker by url
     std::uint32_t gateway_threads = 0;  // 0 = one per core this process may run on
     std::vector<Listener> listeners;
     std::vector<Program> programs;
 };
 
-// How many descriptors the supervisor may come to need for it, at most: of each instance two log pipes, a log
-// file and a pidfd, a socket for its health check, the same for those that are replaced beside it, and some
-// for the listening sockets and the parts.
-std::uint64_t descriptors_needed(const Desired& desired);
-
 Json to_json(const Program& program);
 Json to_json(const Desired& desired);
 
-// Error::invalid names the key and what was expected there; unknown keys, two programs of one name, unknown
-// dependencies and circles of them are refused as well.
+// Error::invalid names the key and what was expected there; unknown keys, two programs of one name in an
+// application, unknown dependencies, circles of them and a document of a later version are refused as well.
+// Version 1, which had neither a version nor applications, is read too.
 Result<Desired> desired_from_json(const Json& json);
 Result<Program> program_from_json(const Json& json);
 

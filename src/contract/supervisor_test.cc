@@ -102,6 +102,36 @@ TEST(Desired, what_does_not_fit_together_is_refused) {
     EXPECT_EQ(error_of(to_json(desired)), "two listeners have the address 0.0.0.0:8080");
 }
 
+TEST(Desired, applications_have_their_own_names_and_dependencies) {
+    Desired desired = example();
+    desired.programs[0].app = desired.programs[1].app = "shop";
+    Program other = desired.programs[1];
+    other.app = "blog";
+    desired.programs.push_back(other);
+    EXPECT_EQ(error_of(to_json(desired)), "");
+    Result<Desired> back = desired_from_json(to_json(desired));
+    EXPECT_EQ(back->programs, desired.programs);
+    desired.programs[0].app = "blog";
+    EXPECT_EQ(error_of(to_json(desired)), "");
+    desired.programs[0].app = "third";
+    EXPECT_EQ(error_of(to_json(desired)), "'web' depends on 'cart', which does not exist");
+    desired.programs[0].app = desired.programs[2].app = "shop";
+    EXPECT_EQ(error_of(to_json(desired)), "two programs are named 'shop/cart'");
+    desired.programs[0].app = "a/b";
+    EXPECT_THAT(error_of(to_json(desired)), testing::HasSubstr("programs[0].app: expected"));
+    EXPECT_EQ(shown_name("", "web"), "web");
+    EXPECT_EQ(shown_name("shop", "web"), "shop/web");
+}
+
+TEST(Desired, the_version_before_is_read_and_a_later_one_refused) {
+    Json json = to_json(example());
+    json.erase("version");
+    for (Json& program : json["programs"]) program.erase("app");
+    EXPECT_EQ(desired_from_json(json)->programs, example().programs);
+    json["version"] = Desired::version + 1;
+    EXPECT_THAT(error_of(json), testing::HasSubstr("version: 3 is of a later Havn"));
+}
+
 TEST(Desired, an_environment_cannot_smuggle_a_second_variable) {
     Desired desired = example();
     desired.programs[0].environment["A=B"] = "x";

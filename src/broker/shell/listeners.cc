@@ -19,20 +19,17 @@ static Session::Peer peer_of(const io::asio::generic::stream_protocol::endpoint&
     return {text + ":" + std::to_string(tcp.port()), tcp.address().is_loopback()};
 }
 
-Result<> Listeners::replace(io::Link::Message message) {
-    const Json& entries = message.body["listeners"];
-    if (!entries.is_array() || entries.size() != message.descriptors.size()) {
+Result<> Listeners::replace(const link::Listeners& listeners, std::vector<io::Fd> descriptors) {
+    if (listeners.entries.size() != descriptors.size())
         return fail(Error::Kind::invalid, "a 'listeners' message without one descriptor for each");
-    }
     std::map<std::string, AcceptorPtr> wanted;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string key = entries[i].value("name", "") + " " + entries[i].value("address", "");
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        const std::string key = listeners.entries[i].name + " " + listeners.entries[i].address;
         if (const auto known = acceptors_.find(key); known != acceptors_.end()) {
             wanted.insert(*known);
             continue;
         }
-        Result<io::Acceptor> acceptor =
-            io::adopt_acceptor(loop_.executor(), std::move(message.descriptors[i]));
+        Result<io::Acceptor> acceptor = io::adopt_acceptor(loop_.executor(), std::move(descriptors[i]));
         if (!acceptor) return std::unexpected(acceptor.error());
         wanted[key] = std::make_shared<io::Acceptor>(std::move(*acceptor));
         loop_.spawn(accept(wanted[key], &server_));

@@ -4,9 +4,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "broker/shell/server.h"
-#include "io/link.h"
+#include "contract/link.h"
 #include "io/net.h"
 
 namespace havn::broker {
@@ -15,9 +16,9 @@ class Listeners {
   public:
     Listeners(io::Loop& loop, Server& server) : loop_(loop), server_(server) {}
 
-    // A "listeners" message: the whole set. What is not in it any more is closed, what is already there
-    // stays.
-    Result<> replace(io::Link::Message message);
+    // The whole set, with a descriptor for each entry. What is not in it any more is closed, what is already
+    // there stays.
+    Result<> replace(const link::Listeners& listeners, std::vector<io::Fd> descriptors);
     void close();
 
   private:

@@ -29,12 +29,15 @@ Result<Config> read_config() {
     return config_from_json(*json);
 }
 
-io::Task<void> follow_link(io::Link* link, Listeners* listeners, Server* server) {
+io::Task<void> follow_link(io::Link* supervisor, Listeners* listeners, Server* server) {
     for (;;) {
-        Result<io::Link::Message> message = co_await link->receive();
+        Result<io::Link::Message> message = co_await supervisor->receive();
         if (!message) break;
-        if (message->body.value("type", "") != "listeners") continue;
-        const Result<> replaced = listeners->replace(std::move(*message));
+        const Result<link::ToPart> told = link::to_part_from_json(std::move(message->body));
+        if (!told) log::error("{}", told.error().text());
+        const auto* wanted = told ? std::get_if<link::Listeners>(&*told) : nullptr;
+        if (!wanted) continue;
+        const Result<> replaced = listeners->replace(*wanted, std::move(message->descriptors));
         if (!replaced) log::error("{}", replaced.error().text());
     }
     if (!server->stopped()) log::info("the supervisor has gone; stopping");
@@ -53,7 +56,7 @@ Result<> run_broker(io::Fd link_socket) {
     const std::uint64_t descriptors = io::raise_descriptor_limit();
 
     io::Loop loop;
-    io::Link link(loop.executor(), std::move(link_socket));
+    io::Link supervisor(loop.executor(), std::move(link_socket));
     Server server(loop, std::move(*storage), *config);
     server.set_descriptors_for_connections(descriptors > 2 * descriptors_kept ? descriptors - descriptors_kept
                                                                               : descriptors / 2);
@@ -69,13 +72,13 @@ Result<> run_broker(io::Fd link_socket) {
         server.stop(stop_patience);
     });
     server.on_stopped = [&loop] { loop.stop(); };
-    loop.spawn(follow_link(&link, &listeners, &server));
-    link.send({{"type", "ready"}});
+    loop.spawn(follow_link(&supervisor, &listeners, &server));
+    supervisor.send(to_json(link::Ready{}));
     loop.run();
 
     // What was under way is told that its sockets are gone, while all it refers to is still there.
     listeners.close();
-    link.close();
+    supervisor.close();
     signals.cancel();
     loop.context().restart();
     loop.context().poll();

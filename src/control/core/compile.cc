@@ -61,7 +61,8 @@ std::map<std::string, std::string> environment_of(const manifest::Program& progr
 
 supervisor::Program compile_program(const manifest::Program& program, const manifest::Manifest& manifest,
                                     const Placement& placement) {
-    return {.name = program.name,
+    return {.app = {},
+            .name = program.name,
             .instances = program.instances,
             .command = program.command,
             .directory = path_from(placement.directory, program.directory),

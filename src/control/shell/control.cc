@@ -49,8 +49,8 @@ class Process {
 
 Task<void> Process::live() {
     supervisor_.on_table([this] { parts_.wake(); });
-    supervisor_.on_listeners([this](io::Link::Message message) {
-        if (Result<> taken = metrics_.replace(std::move(message)); !taken) {
+    supervisor_.on_listeners([this](const link::Listeners& listeners, std::vector<io::Fd> descriptors) {
+        if (Result<> taken = metrics_.replace(listeners, std::move(descriptors)); !taken) {
             log::error("/metrics is not answered: {}", taken.error().text());
         }
     });

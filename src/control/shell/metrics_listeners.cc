@@ -12,23 +12,20 @@ constexpr rpc::Server::Limits limits{.body_bytes_max = 0,
 
 }  // namespace
 
-Result<> MetricsListeners::replace(io::Link::Message message) {
-    const Json& entries = message.body["listeners"];
-    if (!entries.is_array() || entries.size() != message.descriptors.size()) {
+Result<> MetricsListeners::replace(const link::Listeners& listeners, std::vector<io::Fd> descriptors) {
+    if (listeners.entries.size() != descriptors.size()) {
         return fail(Error::Kind::invalid, "a 'listeners' message without one descriptor for each");
     }
     std::map<std::string, std::unique_ptr<rpc::Server>> before = std::exchange(servers_, {});
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string address = entries[i].value("address", "");
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        const std::string& address = listeners.entries[i].address;
         if (auto known = before.extract(address); !known.empty()) {
             servers_.insert(std::move(known));
             continue;
         }
         auto server = std::make_unique<rpc::Server>(executor_, limits);
         server->route("GET", "/metrics", metrics_);
-        if (Result<> served = server->serve_everybody(std::move(message.descriptors[i])); !served) {
-            return served;
-        }
+        if (Result<> served = server->serve_everybody(std::move(descriptors[i])); !served) return served;
         servers_[address] = std::move(server);
     }
     return {};

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
-#include "io/link.h"
+#include "contract/link.h"
+#include "io/fd.h"
 #include "rpc/server.h"
 
 namespace havn::control {
@@ -18,9 +20,9 @@ class MetricsListeners {
     MetricsListeners(io::Executor executor, rpc::Server::Handler metrics)
         : executor_(executor), metrics_(std::move(metrics)) {}
 
-    // A "listeners" message: the whole set. What is not in it any more is closed, its connections too; what
-    // is there already stays.
-    Result<> replace(io::Link::Message message);
+    // The whole set, with a descriptor for each entry. What is not in it any more is closed, its connections
+    // too; what is there already stays.
+    Result<> replace(const link::Listeners& listeners, std::vector<io::Fd> descriptors);
 
   private:
     io::Executor executor_;

@@ -22,14 +22,14 @@ class MetricsListenersTest : public testing::Test {
         return "127.0.0.1:" + std::to_string(port);
     }
 
-    static io::Link::Message message_of(const std::vector<std::string>& addresses) {
-        io::Link::Message message;
-        message.body["listeners"] = Json::array();
+    Result<> listen_on(const std::vector<std::string>& addresses) {
+        link::Listeners wanted;
+        std::vector<io::Fd> descriptors;
         for (const std::string& address : addresses) {
-            message.body["listeners"].push_back({{"name", "metrics"}, {"address", address}});
-            message.descriptors.push_back(io::listen_on(address, {}).value());
+            wanted.entries.push_back({"metrics", address, link::ListenerKind::tcp});
+            descriptors.push_back(io::listen_on(address, {}).value());
         }
-        return message;
+        return listeners_.replace(wanted, std::move(descriptors));
     }
 
     // The answer's text, or what kind of error there was.
@@ -57,7 +57,7 @@ class MetricsListenersTest : public testing::Test {
 
 TEST_F(MetricsListenersTest, answers_one_path_to_one_method) {
     const std::string address = free_address();
-    ASSERT_TRUE(listeners_.replace(message_of({address})));
+    ASSERT_TRUE(listen_on({address}));
     EXPECT_EQ(ask(address, "GET", "/metrics"), "havn_up 1\n");
     EXPECT_EQ(ask(address, "GET", "/"), "not_found");
     EXPECT_EQ(ask(address, "GET", "/v1/processes"), "not_found");
@@ -68,20 +68,16 @@ TEST_F(MetricsListenersTest, answers_one_path_to_one_method) {
 
 TEST_F(MetricsListenersTest, an_address_that_left_the_set_is_closed_and_one_that_stays_goes_on) {
     const std::string first = free_address(), second = free_address();
-    ASSERT_TRUE(listeners_.replace(message_of({first, second})));
-    io::Link::Message fewer;
-    fewer.body["listeners"] = Json::array({{{"name", "metrics"}, {"address", second}}});
-    fewer.descriptors.emplace_back();  // not looked at: the one it has listens on
-    ASSERT_TRUE(listeners_.replace(std::move(fewer)));
+    ASSERT_TRUE(listen_on({first, second}));
+    std::vector<io::Fd> descriptors(1);  // not looked at: the one it has listens on
+    ASSERT_TRUE(listeners_.replace({{{"metrics", second, link::ListenerKind::tcp}}}, std::move(descriptors)));
     EXPECT_EQ(ask(first, "GET", "/metrics"), "unavailable");
     EXPECT_EQ(ask(second, "GET", "/metrics"), "havn_up 1\n");
     EXPECT_TRUE(io::listen_on(first, {})) << "its port is free again";
 }
 
 TEST_F(MetricsListenersTest, a_set_without_its_sockets_is_refused) {
-    io::Link::Message message;
-    message.body["listeners"] = Json::array({{{"name", "metrics"}, {"address", "127.0.0.1:1"}}});
-    EXPECT_FALSE(listeners_.replace(std::move(message)));
+    EXPECT_FALSE(listeners_.replace({{{"metrics", "127.0.0.1:1", link::ListenerKind::tcp}}}, {}));
 }
 
 }  // namespace

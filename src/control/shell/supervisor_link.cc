@@ -1,7 +1,6 @@
 #include "control/shell/supervisor_link.h"
 
 #include "base/log.h"
-#include "rpc/message.h"
 
 namespace havn::control {
 
@@ -9,7 +8,7 @@ SupervisorLink::SupervisorLink(io::Executor executor, io::Fd socket)
     : executor_(executor), link_(executor, std::move(socket)) {}
 
 void SupervisorLink::ready() {
-    link_.send({{"type", "ready"}});
+    link_.send(to_json(link::Ready{}));
 }
 
 Task<void> SupervisorLink::receive() {
@@ -26,25 +25,22 @@ Task<void> SupervisorLink::receive() {
 }
 
 void SupervisorLink::on_message(io::Link::Message received) {
-    Json& message = received.body;
-    const std::string type = message.value("type", "");
-    if (type == "processes" && message.contains("processes")) {
-        processes_ = std::move(message["processes"]);
+    Result<link::ToPart> message = link::to_part_from_json(std::move(received.body));
+    if (!message) return log::warning("the supervisor's word is not understood: {}", message.error().text());
+    if (auto* processes = std::get_if<link::Processes>(&*message)) {
+        processes_.apply(std::move(*processes));
         ++revision_;
         wake_all();
         if (on_table_) on_table_();
-    } else if (type == "listeners") {
-        if (on_listeners_) on_listeners_(std::move(received));
-    } else if (type == "reply") {
-        const auto waiter = waiting_.find(message.value("id", std::uint64_t{0}));
+    } else if (const auto* listeners = std::get_if<link::Listeners>(&*message)) {
+        if (on_listeners_) on_listeners_(*listeners, std::move(received.descriptors));
+    } else if (const auto* reply = std::get_if<link::Reply>(&*message)) {
+        const auto waiter = waiting_.find(reply->id);
         if (waiter == waiting_.end()) return;  // it came after its deadline
-        waiter->second->reply = Result<>{};
-        if (message.contains("error")) {
-            waiter->second->reply = std::unexpected(rpc::error_from(500, message.dump()));
-        }
+        waiter->second->reply = reply->error ? std::unexpected(*reply->error) : Result<>{};
         waiter->second->timer.cancel();
     } else {
-        log::warning("the supervisor sent '{}', which control does not know", type);
+        log::warning("the supervisor sent a message that is not for control");
     }
 }
 

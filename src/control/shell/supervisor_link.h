@@ -1,6 +1,6 @@
 // Control's end of the link to the supervisor: commands with their replies, and the table of processes.
 //
-// The messages are those of ARCHITECTURE.md ("What the processes tell each other").
+// The messages are those of contract/link.h.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,12 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "contract/link.h"
+#include "contract/process_rows.h"
 #include "io/asio.h"
 #include "io/link.h"
 
@@ -28,10 +31,9 @@ class SupervisorLink {
     // Called after each new table.
     void on_table(std::function<void()> function) { on_table_ = std::move(function); }
 
-    // Called with each "listeners" message: the whole set of sockets to answer on.
-    void on_listeners(std::function<void(io::Link::Message)> function) {
-        on_listeners_ = std::move(function);
-    }
+    // Called with each word of the whole set of sockets to answer on, and a descriptor for each.
+    using OnListeners = std::function<void(const link::Listeners&, std::vector<io::Fd>)>;
+    void on_listeners(OnListeners function) { on_listeners_ = std::move(function); }
 
     // Takes what the supervisor says until the link ends; the supervisor is gone then, and so must control.
     Task<void> receive();
@@ -39,8 +41,8 @@ class SupervisorLink {
     // Sends {"type":type,"id":…,…arguments} and waits for the reply.
     Task<Result<>> command(std::string type, Json arguments, Duration timeout);
 
-    // The rows of the last "processes" message: [{name, instance, kind, pid, state, restarts, since, …}].
-    const Json& processes() const { return processes_; }
+    // The rows of the process table: [{name, instance, kind, pid, state, restarts, since, …}].
+    const Json& processes() const { return processes_.rows(); }
     std::uint64_t revision() const { return revision_; }  // counts tables; 0: none came yet
 
     // Waits until a table other than number `seen` is there. False when the deadline came first.
@@ -59,10 +61,10 @@ class SupervisorLink {
     std::uint64_t next_id_ = 1;
     std::map<std::uint64_t, std::shared_ptr<Waiter>> waiting_;
     std::set<std::shared_ptr<io::Timer>> watching_;
-    Json processes_ = Json::array();
+    link::ProcessRows processes_;
     std::uint64_t revision_ = 0;
     std::function<void()> on_table_;
-    std::function<void(io::Link::Message)> on_listeners_;
+    OnListeners on_listeners_;
 };
 
 }  // namespace havn::control

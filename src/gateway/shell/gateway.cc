@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/text/prometheus.h"
+#include "contract/link.h"
 #include "gateway/shell/worker.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -58,8 +59,8 @@ class Gateway {
     io::Task<void> serve_signals();
     io::Task<void> stop();
     Result<> take_message(io::Link::Message message);
-    Result<> take_listeners(io::Link::Message& message);
-    Result<> take_endpoints(const Json& body);
+    Result<> take_listeners(const link::Listeners& listeners, std::vector<io::Fd>& descriptors);
+    void take_endpoints(const link::Endpoints& message);
     void arrange(bool sockets_changed);
     std::size_t threads_wanted() const;
     void start_thread();
@@ -114,15 +115,12 @@ std::set<std::string> addresses(const Services::Table& table) {
     return all;
 }
 
-// Throws Json::exception for what is not such a table.
-Services::Table table_from_json(const Json& json) {
+Services::Table table_of(const link::Endpoints& message) {
     Services::Table table;
-    for (const auto& [service, list] : json.items()) {
+    for (const auto& [service, endpoints] : message.services) {
         std::vector<Services::Entry>& entries = table[service];
-        for (const Json& entry : list) {
-            const auto instance = std::max(integer_at<std::uint32_t>(entry, "instance"), 1u);
-            entries.push_back({entry.at("address").get<std::string>(), instance});
-        }
+        for (const link::Endpoint& endpoint : endpoints)
+            entries.push_back({endpoint.address, endpoint.instance});
     }
     return table;
 }
@@ -222,24 +220,26 @@ io::Task<void> Gateway::serve_link() {
     }
 }
 
-Result<> Gateway::take_message(io::Link::Message message) {
-    const std::string type = message.body.value("type", "");
-    if (type == "listeners") return take_listeners(message);
-    if (type == "endpoints") return take_endpoints(message.body);
-    return fail(Error::Kind::invalid, "unknown message '" + type + "'");
+Result<> Gateway::take_message(io::Link::Message received) {
+    const Result<link::ToPart> message = link::to_part_from_json(std::move(received.body));
+    if (!message) return std::unexpected(message.error());
+    if (const auto* listeners = std::get_if<link::Listeners>(&*message))
+        return take_listeners(*listeners, received.descriptors);
+    if (const auto* endpoints = std::get_if<link::Endpoints>(&*message)) {
+        take_endpoints(*endpoints);
+        return {};
+    }
+    return fail(Error::Kind::invalid, "a message that is not for the gateway");
 }
 
-Result<> Gateway::take_listeners(io::Link::Message& message) {
-    const Json& list = message.body.value("listeners", Json::array());
-    if (!list.is_array() || list.size() != message.descriptors.size()) {
+Result<> Gateway::take_listeners(const link::Listeners& listeners, std::vector<io::Fd>& descriptors) {
+    if (listeners.entries.size() != descriptors.size())
         return fail(Error::Kind::invalid, "listeners: one descriptor per entry expected");
-    }
     std::map<std::pair<std::string, std::string>, std::vector<io::Fd>> sockets;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        const std::string name = list[i].value("name", ""), address = list[i].value("address", "");
-        io::Fd& fd = message.descriptors[i];
-        if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("listening socket");
-        sockets[{name, address}].push_back(std::move(fd));
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        const link::Listener& entry = listeners.entries[i];
+        if (::fcntl(descriptors[i].get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("listening socket");
+        sockets[{entry.name, entry.address}].push_back(std::move(descriptors[i]));
     }
     sockets_ = std::move(sockets);
     listeners_known_ = true;
@@ -330,14 +330,9 @@ void Gateway::on_thread_ended(std::size_t id) {
     send_drained();
 }
 
-Result<> Gateway::take_endpoints(const Json& body) {
-    Services::Table table;
-    try {
-        table = table_from_json(body.at("services"));
-        version_ = integer_at<std::uint64_t>(body, "version");
-    } catch (const Json::exception& error) {
-        return fail(Error::Kind::invalid, std::string("endpoints: ") + error.what());
-    }
+void Gateway::take_endpoints(const link::Endpoints& message) {
+    const Services::Table table = table_of(message);
+    version_ = message.version;
     std::set<std::size_t> ids;
     for (const Thread& thread : threads_) ids.insert(thread.id);
     for (const Thread& thread : leaving_) ids.insert(thread.id);
@@ -363,7 +358,6 @@ Result<> Gateway::take_endpoints(const Json& body) {
     }
     note_applied();
     send_drained();
-    return {};
 }
 
 void Gateway::on_applied(std::size_t thread, std::uint64_t version) {
@@ -378,7 +372,7 @@ void Gateway::note_applied() {
             ++entry;
             continue;
         }
-        link_.send({{"type", "applied"}, {"version", entry->first}});
+        link_.send(to_json(link::Applied{entry->first}));
         entry = applying_.erase(entry);
         note_ready();
     }
@@ -399,7 +393,7 @@ void Gateway::send_drained() {
             ++entry;
             continue;
         }
-        link_.send({{"type", "drained"}, {"endpoint", entry->first}});
+        link_.send(to_json(link::Drained{entry->first}));
         entry = draining_.erase(entry);
     }
 }
@@ -407,7 +401,7 @@ void Gateway::send_drained() {
 void Gateway::note_ready() {
     if (ready_ || !config_known_ || !listeners_known_ || !endpoints_known_) return;
     ready_ = true;
-    link_.send({{"type", "ready"}});
+    link_.send(to_json(link::Ready{}));
 }
 
 io::Task<void> Gateway::serve_signals() {

@@ -28,21 +28,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "contract/link.h"
 #include "supervisor/core/effect.h"
 #include "supervisor/core/unit.h"
 
 namespace havn::supervisor {
 
-struct Endpoint {
-    std::string address;
-    std::uint32_t instance = 1;
-    bool operator==(const Endpoint&) const = default;
-};
-
-struct Endpoints {
-    std::uint64_t version = 0;
-    std::map<std::string, std::vector<Endpoint>> services;  // every service of the desired state, maybe empty
-};
+using link::Endpoint;
+using link::Endpoints;  // of every service of the desired state, maybe empty
 
 // How many of a program's instances are replaced at the same time: a quarter, at least one.
 constexpr std::uint32_t at_once(std::uint32_t instances) {

@@ -12,6 +12,16 @@
 
 namespace havn::supervisor {
 
+std::uint64_t descriptors_needed(const Desired& desired) {
+    static constexpr std::uint64_t for_the_platform = 320;
+    std::uint64_t needed = for_the_platform;
+    for (const Program& program : desired.programs) {
+        const std::uint64_t at_a_time = std::uint64_t{program.instances} + program.instances / 4 + 1;
+        needed += at_a_time * (program.kind == Kind::service ? 5 : 4);
+    }
+    return needed;
+}
+
 void raise_limit_remembering() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0)

@@ -20,6 +20,11 @@ void raise_limit_remembering();
 // The soft limit for programs; 0 when it is not known.
 std::uint64_t files_soft_of_programs();
 
+// How many descriptors the supervisor may come to need for it, at most: of each instance two log pipes, a log
+// file and a pidfd, a socket for its health check, the same for those that are replaced beside it, and some
+// for the listening sockets and the parts.
+std::uint64_t descriptors_needed(const Desired& desired);
+
 // Error::unavailable, with the number that is needed, when this process may not have enough for `desired`.
 Result<> enough_descriptors(const Desired& desired);
 

@@ -132,7 +132,7 @@ Result<ListeningSockets::Handover> ListeningSockets::for_part(const std::string&
         if (socket.part != part) continue;
         Result<io::Fd> copy = store_.duplicate(socket.stored_as);
         if (!copy) return std::unexpected(copy.error());
-        handover.listeners.push_back({{"name", socket.name}, {"address", socket.address}});
+        handover.listeners.entries.push_back({socket.name, socket.address, link::kind_of(socket.address)});
         handover.sockets.push_back(std::move(*copy));
     }
     return handover;

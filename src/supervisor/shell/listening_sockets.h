@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "contract/link.h"
 #include "contract/supervisor.h"
 #include "supervisor/shell/descriptor_store.h"
 #include "supervisor/shell/platform_accounts.h"
@@ -25,7 +25,7 @@ class ListeningSockets {
     Result<bool> change_to(const Desired& desired);
 
     struct Handover {
-        Json listeners = Json::array();
+        link::Listeners listeners;
         std::vector<io::Fd> sockets;
     };
     Result<Handover> for_part(const std::string& part) const;

@@ -28,7 +28,8 @@ TEST_F(ListeningSocketsTest, the_gateway_gets_one_socket_per_thread_and_the_brok
     desired.listeners = {{"edge", edge, "gateway"}, {"amqp", amqp, "broker"}};
     EXPECT_TRUE(sockets.change_to(desired).value());
     EXPECT_EQ(sockets.for_part("gateway")->sockets.size(), 2u);
-    EXPECT_EQ(sockets.for_part("gateway")->listeners[1], (Json{{"name", "edge"}, {"address", edge}}));
+    EXPECT_EQ(sockets.for_part("gateway")->listeners.entries[1],
+              (link::Listener{"edge", edge, link::ListenerKind::tcp}));
     EXPECT_EQ(sockets.for_part("broker")->sockets.size(), 1u);
     EXPECT_FALSE(sockets.change_to(desired).value());  // the same again
     desired.embedded_broker = false;
@@ -49,7 +50,7 @@ TEST_F(ListeningSocketsTest, a_taken_port_changes_nothing) {
     Result<bool> refused = sockets.change_to(desired);
     ASSERT_FALSE(refused.has_value());
     EXPECT_THAT(refused.error().message, testing::HasSubstr(taken));
-    EXPECT_EQ(sockets.for_part("gateway")->listeners[0]["address"], first);
+    EXPECT_EQ(sockets.for_part("gateway")->listeners.entries[0].address, first);
     EXPECT_TRUE(io::listen_on(third, {}).has_value());
 }
 

@@ -34,7 +34,7 @@ io::Task<void> SupervisorProcess::receive(SupervisorProcess* self, UnitId unit, 
     for (;;) {
         Result<io::Link::Message> message = co_await link->receive();
         if (!message) break;
-        self->on_message(unit, message->body);
+        self->on_message(unit, std::move(message->body));
         self->perform();
     }
     // A part without its link is of no use; mostly it is dead already, or ends as it was told to.
@@ -42,48 +42,50 @@ io::Task<void> SupervisorProcess::receive(SupervisorProcess* self, UnitId unit, 
     if (owner && owner->pid == pid && owner->state != State::stopping) ::kill(pid, SIGKILL);
 }
 
-void SupervisorProcess::on_message(UnitId id, const Json& message) {
+void SupervisorProcess::on_message(UnitId id, Json message) {
     const Unit* unit = fleet_.find(id);
     const auto process = processes_.find(id);
-    if (!unit || process == processes_.end() || !message.is_object()) return;
-    const std::string type = text_of(message, "type");
+    if (!unit || process == processes_.end()) return;
     ++process->second.pongs;  // whatever it says, it is there
-    const bool says_again = type == "pong" && message.value("ready", Json()) == true;
-    if (type == "ready" || says_again) return fleet_.reported_ready(id, now());
-    if (unit->name == "gateway" && type == "drained")
-        return fleet_.drained(text_of(message, "endpoint"), now());
-    if (unit->name == "control" && type != "pong") on_command(*process->second.link, type, message);
+    const std::uint64_t command = link::id_of(message);
+    Result<link::ToSupervisor> said = link::to_supervisor_from_json(std::move(message));
+    const bool is_control = unit->name == "control";
+    if (!said && is_control) return answer(*process->second.link, command, std::unexpected(said.error()));
+    if (!said) return say(log::Level::warning, fmt::format("{}: {}", unit->name, said.error().message));
+    const auto* pong = std::get_if<link::Pong>(&*said);
+    if (std::holds_alternative<link::Ready>(*said) || (pong && pong->ready))
+        return fleet_.reported_ready(id, now());
+    const auto* drained = std::get_if<link::Drained>(&*said);
+    if (drained && unit->name == "gateway") return fleet_.drained(drained->endpoint, now());
+    if (is_control) on_command(*process->second.link, *said);
 }
 
-void SupervisorProcess::on_command(io::Link& control, const std::string& type, const Json& message) {
-    Json reply{{"type", "reply"}, {"id", message.value("id", Json())}};
-    Result<> done;
-    if (type == "apply") {
-        done = on_apply(message);
-    } else if (type == "restart") {
-        done = on_restart(message);
-    } else if (type != "stop") {
-        done = fail(Error::Kind::invalid, "the supervisor knows no message '" + type + "'");
+void SupervisorProcess::on_command(io::Link& control, const link::ToSupervisor& said) {
+    if (const auto* apply = std::get_if<link::Apply>(&said)) answer(control, apply->id, on_apply(*apply));
+    if (const auto* restart = std::get_if<link::Restart>(&said))
+        answer(control, restart->id, on_restart(*restart));
+    if (const auto* stop = std::get_if<link::Stop>(&said)) {
+        answer(control, stop->id, {});
+        fleet_.stop_all(now());
     }
-    if (!done) {
-        const Error& error = done.error();
-        reply["error"] = {{"kind", name(error.kind)}, {"message", error.message}, {"remedy", error.remedy}};
-    }
-    // The table goes first: whoever gets the reply and looks must not see the state of before.
+}
+
+// The table goes first: whoever gets the reply and looks must not see the state of before.
+void SupervisorProcess::answer(io::Link& control, std::uint64_t command, const Result<>& done) {
     perform();
     write_changes();
-    std::ignore = control.send(reply);
-    if (type == "stop") fleet_.stop_all(now());
+    link::Reply reply{command, {}};
+    if (!done) reply.error = done.error();
+    std::ignore = control.send(to_json(reply));
 }
 
-Result<> SupervisorProcess::on_apply(const Json& message) {
+Result<> SupervisorProcess::on_apply(const link::Apply& message) {
     if (fleet_.stopping()) return fail(Error::Kind::unavailable, "the platform is stopping");
-    Result<Desired> desired = desired_from_json(message.value("desired", Json()));
+    Result<Desired> desired = desired_from_json(message.desired);
     if (!desired) return std::unexpected(desired.error());
     if (Result<> enough = enough_descriptors(*desired); !enough) return enough;
     if (::geteuid() == 0) {
-        const Json origin = message.value("origin", Json());
-        note_authors(*desired, accepted_, read_manifest(origin, options_.read_programs));
+        note_authors(*desired, accepted_, read_manifest(message.origin, options_.read_programs));
         for (const Program& program : desired->programs) {
             std::optional<uid_t> folder_owner;
             Result<Account> account = account_of(program, folder_owner);
@@ -109,20 +111,14 @@ Result<> SupervisorProcess::on_apply(const Json& message) {
     return {};
 }
 
-Result<> SupervisorProcess::on_restart(const Json& message) {
-    const Json instance = message.value("instance", Json());
-    const std::optional<std::uint32_t> number =
-        instance.is_null() ? 0 : integer_of<std::uint32_t>(instance, 1);
-    if (!number)
-        return fail(Error::Kind::invalid,
-                    "instance: expected a number from 1 or null, found " + instance.dump());
-    const std::string name = text_of(message, "name");
+Result<> SupervisorProcess::on_restart(const link::Restart& message) {
+    const std::string& name = message.name;
     if (name == "supervisor" || name == "keeper") {
         const int pid = name == "keeper" ? platform_rows_.keeper.pid : platform_rows_.supervisor.pid;
         loop_.post([pid] { ::kill(pid, SIGKILL); });  // the other one has it back; nothing else notices
         return {};
     }
-    return fleet_.restart(name, *number, now());
+    return fleet_.restart(name, message.instance, now());
 }
 
 io::Link* SupervisorProcess::link_to(std::string_view part) {
@@ -139,7 +135,7 @@ void SupervisorProcess::send_listeners(std::string_view part) {
     if (!handover) return say(log::Level::error, handover.error().message);
     std::vector<int> sockets;
     for (const io::Fd& socket : handover->sockets) sockets.push_back(socket.get());
-    Result<> sent = link->send({{"type", "listeners"}, {"listeners", handover->listeners}}, sockets);
+    Result<> sent = link->send(to_json(handover->listeners), sockets);
     if (!sent)
         say(log::Level::error, fmt::format("{} got no listening sockets: {}", part, sent.error().message));
 }
@@ -147,14 +143,7 @@ void SupervisorProcess::send_listeners(std::string_view part) {
 void SupervisorProcess::send_endpoints() {
     io::Link* gateway = link_to("gateway");
     if (!gateway) return;
-    Json services = Json::object();
-    for (const auto& [name, endpoints] : fleet_.endpoints().services) {
-        Json& list = services[name] = Json::array();
-        for (const Endpoint& endpoint : endpoints)
-            list.push_back({{"address", endpoint.address}, {"instance", endpoint.instance}});
-    }
-    std::ignore = gateway->send(
-        {{"type", "endpoints"}, {"version", fleet_.endpoints().version}, {"services", std::move(services)}});
+    std::ignore = gateway->send(to_json(fleet_.endpoints()));
 }
 
 // At the end of this turn when it was quiet; else with a distance that grows with what has to be written, so
@@ -184,8 +173,7 @@ void SupervisorProcess::write_changes() {
     if (table == last_table_) return;
     io::Link* control = link_to("control");
     if (!control) return;
-    std::ignore = control->send_text(
-        fmt::format(R"({{"type":"processes","revision":{},"processes":{}}})", ++table_revision_, table));
+    std::ignore = control->send_text(link::processes_text(++table_revision_, true, table, {}));
     last_table_ = std::move(table);
 }
 

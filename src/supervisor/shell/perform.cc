@@ -290,7 +290,7 @@ io::Task<void> SupervisorProcess::run_ping(SupervisorProcess* self, UnitId unit,
     const auto asked = self->processes_.find(unit);
     if (asked == self->processes_.end() || !asked->second.link) co_return;
     const std::uint64_t before = asked->second.pongs;
-    std::ignore = asked->second.link->send({{"type", "ping"}});
+    std::ignore = asked->second.link->send(to_json(link::Ping{}));
     co_await io::sleep_for(timeout);
     const Unit* pinged = self->fleet_.find(unit);
     const auto process = self->processes_.find(unit);

@@ -213,7 +213,7 @@ void SupervisorProcess::adopt(Unit unit) {
             connect_part(id, pid, std::move(*link));
             // Its one word that it is ready may have died with the supervisor that heard it: it says so
             // again.
-            if (adopted.state == State::starting) std::ignore = process.link->send({{"type", "ping"}});
+            if (adopted.state == State::starting) std::ignore = process.link->send(to_json(link::Ping{}));
         } else {
             ::kill(pid, SIGKILL);  // started in the last moment; without a link it is of no use
         }

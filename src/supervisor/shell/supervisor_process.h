@@ -124,11 +124,12 @@ class SupervisorProcess {
     void connect_part(UnitId unit, int pid, io::Fd ours);
     static io::Task<void> receive(SupervisorProcess* self, UnitId unit, int pid,
                                   std::shared_ptr<io::Link> link);
-    void on_message(UnitId unit, const Json& message);
-    void on_command(io::Link& control, const std::string& type, const Json& message);
-    Result<> on_apply(const Json& message);
+    void on_message(UnitId unit, Json message);
+    void on_command(io::Link& control, const link::ToSupervisor& said);
+    void answer(io::Link& control, std::uint64_t command, const Result<>& done);
+    Result<> on_apply(const link::Apply& message);
     Result<Account> account_of(const Program& program, std::optional<uid_t>& folder_owner) const;
-    Result<> on_restart(const Json& message);
+    Result<> on_restart(const link::Restart& message);
     io::Link* link_to(std::string_view part);
     void send_listeners(std::string_view part);
     void send_endpoints();
