@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/log/log.h"
-#include "broker/log/lossy_disk.h"
+#include "broker/log/lossy_disk_testing.h"
 
 namespace havn::broker {
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,10 +15,9 @@
 #include "broker/log/segment.h"
 #include "broker/log/segment_reader.h"
 #include "broker/log/storage.h"
+#include "broker/log/tail.h"
 
 namespace havn::broker {
-
-using Topology = std::map<std::string, std::string, std::less<>>;
 
 class Recovery {
   public:

@@ -1,14 +1,17 @@
-// What the broker remembers of one segment of the log: who of its deliveries is still owed. About one bit
-// each.
+// What the broker remembers of the log's segments: who of their deliveries is still owed. About one bit each.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
+
+#include "broker/core/message/delivery_id.h"
 
 namespace havn::broker {
 
@@ -72,6 +75,42 @@ struct Segment {
         }
         holds_settles_of.push_back(segment);
     }
+};
+
+// All segments of the log, by number; the last one is being filled. Owns them: a pointer to one is valid
+// until remove() names it.
+class SegmentList {
+  public:
+    // What recovery found, all of it sealed.
+    void set(std::vector<std::unique_ptr<Segment>> segments);
+
+    // A new last segment; its number is above every other.
+    Segment& begin(SegmentName name);
+    bool empty() const { return segments_.empty(); }
+    Segment& current() const { return *segments_.back(); }
+    Segment* find(std::uint32_t number) const;  // null: there is none of that number
+
+    // That delivery is over. False when it is not known, or was over before.
+    bool settle(DeliveryId delivery, std::uint32_t body_bytes);
+
+    void seal_current(std::uint32_t end);
+    void remove(std::uint32_t number);
+
+    // Sealed segments of which nothing is owed any more, since the last call.
+    std::vector<Segment*> take_removable() { return std::exchange(removable_, {}); }
+    void offer(Segment& segment) { removable_.push_back(&segment); }
+    bool any_removable() const { return !removable_.empty(); }
+
+    // Counts the calls of Log::flush_all(), about one a second: by this the age of a segment is told.
+    void tick() { ++ticks_; }
+    std::uint64_t ticks() const { return ticks_; }
+
+    const std::vector<std::unique_ptr<Segment>>& all() const { return segments_; }
+
+  private:
+    std::vector<std::unique_ptr<Segment>> segments_;
+    std::vector<Segment*> removable_;
+    std::uint64_t ticks_ = 0;
 };
 
 }  // namespace havn::broker

@@ -39,7 +39,7 @@ Result<> Writer::write(const Batch& batch) {
 }
 
 // No space is waited out: publishers are held back meanwhile, and nothing that was taken in is dropped.
-Result<> Writer::write_stubbornly(const Batch& batch) {
+Result<> Writer::write_retrying(const Batch& batch) {
     for (;;) {
         Result<> written = write(batch);
         if (written || written.error().kind != Error::Kind::unavailable) {
@@ -63,7 +63,7 @@ void Writer::run() {
         if (!batch_) return;
         const Batch& batch = *batch_;
         lock.unlock();
-        Result<> outcome = write_stubbornly(batch);
+        Result<> outcome = write_retrying(batch);
         lock.lock();
         outcome_ = std::move(outcome);
         batch_ = nullptr;

@@ -62,7 +62,7 @@ class Writer {
   private:
     void run();
     Result<> write(const Batch& batch);  // trying again after Error::unavailable is safe
-    Result<> write_stubbornly(const Batch& batch);
+    Result<> write_retrying(const Batch& batch);
     Result<> switch_to(const SegmentName& segment);
 
     SegmentFiles& files_;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/log/log_fixture.h"
-#include "broker/log/version_1_log.h"
+#include "broker/log/version_1_log_testing.h"
 
 namespace havn::broker {
 namespace {
