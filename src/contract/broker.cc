@@ -6,8 +6,8 @@ namespace havn::broker {
 
 namespace {
 
-constexpr std::uint64_t ttl_max_ms =
-    10ull * 365 * 24 * 3600 * 1000;  // a limit against overflow, not a policy
+// Ten years: against overflow, and not a policy.
+constexpr std::uint64_t ttl_max_ms = 10ull * 365 * 24 * 3600 * 1000;
 
 Json to_json(const QueuePolicy& policy) {
     Json json{{"name", policy.name},

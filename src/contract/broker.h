@@ -34,8 +34,8 @@ struct Config {
     std::uint64_t message_bytes_max = 128u << 20;
     std::uint32_t connections_max = 20'000;
     std::uint64_t memory_bytes = 0;  // beyond it publishers are held back; 0 = a quarter of the host's
-    std::uint64_t memory_bytes_for_content =
-        64u << 20;  // message content kept in memory; beyond that, read back from the log
+    // Message content kept in memory; beyond that, it is read back from the log.
+    std::uint64_t memory_bytes_for_content = 64u << 20;
 };
 
 Json to_json(const Config& config);

@@ -65,9 +65,8 @@ struct BrokerAddress {
 
 struct Config {
     std::uint64_t revision = 0;
-    std::uint32_t threads = 0;  // 0: one per core, or as many as there are sockets of one address
-    std::uint64_t memory_bytes =
-        0;  // for request bodies on their way into queues; 0: an eighth of the host's
+    std::uint32_t threads = 0;       // 0: one per core, or as many as there are sockets of one address
+    std::uint64_t memory_bytes = 0;  // for bodies on their way into queues; 0: an eighth of the host's
     std::vector<UpstreamConfig> upstreams;
     std::vector<Route> routes;
     Limits limits;

@@ -32,9 +32,10 @@ class Server {
     struct Limits {
         std::size_t body_bytes_max = 16u << 20;  // of a request; a larger one is refused
         std::size_t connections_max = 256;       // beyond: closed at once
-        Duration request_timeout =
-            seconds(30);  // for a whole request to arrive; then the connection is closed
-        Duration answer_timeout = seconds(300);  // for an answer that is no stream to be taken; likewise
+        // For a whole request to arrive, and for an answer that is no stream to be taken; then the
+        // connection is closed.
+        Duration request_timeout = seconds(30);
+        Duration answer_timeout = seconds(300);
     };
 
     explicit Server(io::Executor executor);

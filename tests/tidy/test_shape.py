@@ -217,3 +217,11 @@ def test_tests_are_named_by_what_holds():
     camel = [f"{path}:{number}: {line}" for path, number, line in tests
              if re.match(r"TEST(_F|_P)?\(\w+,\s*\w*[A-Z]", line)]
     assert not camel, "TEST(Noun, says_what_holds):" + listing(camel)
+
+
+def test_a_trailing_comment_breaks_no_declaration():
+    """The formatter breaks a line that its comment makes too long: such a comment stands above."""
+    broken = [f"{path}:{number}: {line.strip()}" for path in IN_DIALECT for lines in [text(path).splitlines()]
+              for number, (line, after) in enumerate(zip(lines, lines[1:]), 1)
+              if re.search(r"[^=!<>]=$|^\s*void$", line) and re.search(r";\s+// ", after)]
+    assert not broken, "write the comment above the line:" + listing(broken)

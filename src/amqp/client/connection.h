@@ -4,8 +4,7 @@
 //
 //     Connection connection(options, handler);      // handler is told the events: amqp/client/handler.h
 //     connection.open(login, now);                   // the transport is there: the handshake begins
-//     …  connection.receive(bytes, now)              // what came; keep what it did not eat, and give it
-//     again
+//     …  connection.receive(bytes, now)              // what came; what it does not eat is given again
 //        connection.pieces(), connection.sent(n)     // what is to be sent, and how much of it was
 //        connection.on_time(now)                     // when due() has come; due() may change with every call
 //     connection.reset();                            // the transport is gone, or an error ended it

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +22,9 @@
 #include "broker/core/message/turn_clock.h"
 
 namespace havn::broker {
+
+// Durable exchanges, queues and bindings, as the core encodes them.
+using Topology = std::map<std::string, std::string, std::less<>>;
 
 enum class RecordType : std::uint8_t {
     message_1 = 1,       // a message and the queues it went to, as version 1 wrote it

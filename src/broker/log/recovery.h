@@ -15,7 +15,6 @@
 #include "broker/log/segment.h"
 #include "broker/log/segment_reader.h"
 #include "broker/log/storage.h"
-#include "broker/log/tail.h"
 
 namespace havn::broker {
 

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -18,9 +17,6 @@
 #include "broker/log/writer.h"
 
 namespace havn::broker {
-
-// Durable exchanges, queues and bindings, as the core encodes them.
-using Topology = std::map<std::string, std::string, std::less<>>;
 
 class LogTail {
   public:
