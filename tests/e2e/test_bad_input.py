@@ -19,6 +19,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        if "Transfer-Encoding" in self.headers:    # which this server does not read, so what follows is no request
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
