@@ -1,5 +1,5 @@
 // Any bytes after a log-in: the broker answers, closes or waits, keeps its books, and never crashes.
-#include "broker/core/session.h"
+#include "broker/core/broker.h"
 
 #include <algorithm>
 #include <array>
@@ -45,7 +45,7 @@ class Keeper : public Journal {
 };
 
 struct Deaf : Waker {
-    void wake(Session&) override {}
+    void wake(Connection&) override {}
 };
 
 std::string log_in() {
@@ -58,14 +58,14 @@ std::string log_in() {
     return bytes;
 }
 
-// Feeds all of it, letting the log catch up whenever the session waits for it.
-void feed(Session& session, std::string_view in, Keeper& journal, Time now) {
+// Feeds all of it, letting the log catch up whenever the connection waits for it.
+void feed(Connection& connection, std::string_view in, Keeper& journal, Time now) {
     for (int round = 0; round < 10'000; ++round) {
-        in.remove_prefix(session.on_bytes(in, now));
-        session.output().clear();
-        session.on_writable();
-        if (session.waits_for() == 0) return;
-        session.on_durable(journal.position());
+        in.remove_prefix(connection.on_bytes(in, now));
+        connection.output().clear();
+        connection.on_writable();
+        if (connection.waits_for() == 0) return;
+        connection.on_durable(journal.position());
     }
     std::abort();  // neither eats nor waits
 }
@@ -82,15 +82,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Time now{std::chrono::hours(1)};
     Broker broker(config, journal, waker, now, WallTime{});
     {
-        Session session(broker, {"fuzz", true}, now);
-        feed(session, greeting + std::string(reinterpret_cast<const char*>(data), size), journal, now);
+        Connection connection(broker.connections(), {"fuzz", true}, now);
+        feed(connection, greeting + std::string(reinterpret_cast<const char*>(data), size), journal, now);
         now += seconds(3);
         broker.on_time(now, WallTime(seconds(3)));
-        session.on_time(now);
+        connection.on_time(now);
     }
     for (const QueueStats& stats : broker.queue_stats()) {
         if (stats.unacked != 0 || stats.consumers != 0) std::abort();
-        broker.purge(stats.name).value();
+        broker.purge(stats.vhost, stats.name).value();
     }
     if (journal.open() != 0 || broker.content_bytes() != 0) std::abort();
     if (broker.memory_used() > broker.queue_stats().size() * 4'096) std::abort();  // all was given back

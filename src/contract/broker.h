@@ -1,4 +1,8 @@
 // What the broker is told: written by control as broker.json, read by the broker. Replaced whole.
+//
+// Version 2 of the document. Version 1, which named no version, had the queues of the one virtual host "/"
+// beside the users, and is read as that. Times are milliseconds, sizes bytes. docs/formats/broker.md
+// describes every key.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +23,22 @@ struct QueuePolicy {  // [queue.NAME]: declared durable at start, never deleted 
     milliseconds backoff_min{0}, backoff_max{0};  // wait before the next attempt, doubling; 0 = none
 };
 
+// Names are AMQP short strings. A virtual host that is not named any more keeps what is in it, and is not
+// served.
+struct VhostConfig {
+    std::string name = "/";
+    std::vector<QueuePolicy> queues;
+};
+
 struct User {
     std::string name, password;
     bool loopback_only = false;
+    std::vector<std::string> vhosts{"/"};  // those it may open
 };
 
 struct Config {
     std::uint64_t revision = 0;
-    std::vector<QueuePolicy> queues;
+    std::vector<VhostConfig> vhosts{{}};
     std::vector<User> users{{"guest", "guest", true}};
     std::uint32_t heartbeat_seconds = 60;
     std::uint32_t frame_bytes_max = 131'072;

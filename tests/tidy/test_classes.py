@@ -11,10 +11,10 @@ MODULES_MAX, MEMBERS_MAX = 15, 20
 SOURCES = files("*.h", "*.cc")
 
 # Whatever is above the limit today; it only gets shorter.
-CROWDED = {"src/broker/core", "src/gateway/core", "src/gateway/shell", "src/supervisor/shell"}
-LARGE = {"Channel", "Conversation", "Queue", "Vhost", "Connection", "Server", "Exchange", "Gateway", "Worker", "Fleet",
+CROWDED = {"src/gateway/core", "src/gateway/shell", "src/supervisor/shell"}
+LARGE = {"Connection", "Server", "Exchange", "Gateway", "Worker", "Fleet",
          "UnitFacts", "SupervisorProcess"}
-SPREAD = {"Channel", "Conversation", "Vhost", "Exchange", "Fleet", "SupervisorProcess"}
+SPREAD = {"Exchange", "Fleet", "SupervisorProcess"}
 
 CLASS = re.compile(r"\b(class|struct)\s+(?:alignas\([^)]*\)\s*)?([A-Za-z_]\w*)\s*(?:final\s*)?(?::[^:{;][^{;]*)?$")
 NO_MEMBER = re.compile(r"^\s*(using|typedef|friend|static|template|enum|class|struct|union|public|private|protected)\b")

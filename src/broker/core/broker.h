@@ -1,53 +1,34 @@
-// The state of the one virtual host "/": exchanges, bindings, queues; and what all sessions share.
+// The broker: its virtual hosts by name, who may open them, and what they and all connections share.
 //
 // Pure: no socket, no clock, one thread. Whoever owns it calls in with the time and afterwards looks at what
-// the waker named. Order at start: construct, let the journal recover into it, apply(config), accept
-// sessions. Sessions must be gone before the broker is.
+// the waker named. Order at start: construct, let the journal recover into recovery(), apply(config), accept
+// connections. Connections must be gone before the broker is; journal and waker outlive it.
 //
-// After every call into the broker or one of its sessions the caller flushes the journal (once per loop turn)
-// and tells each session that waits_for() something once that position is durable.
+// After every call into the broker or one of its connections the caller flushes the journal (once per loop
+// turn) and tells each connection that waits_for() something once that position is durable.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
-#include "broker/core/message/delivery_id.h"
+#include "broker/core/connection.h"
+#include "broker/core/memory_policy.h"
 #include "broker/core/message/journal.h"
-#include "broker/core/message/message.h"
+#include "broker/core/queue/counters.h"
+#include "broker/core/queue/vhost.h"
+#include "broker/core/broker_recovery.h"
 #include "contract/broker.h"
 
 namespace havn::broker {
 
-class Session;
-class Vhost;
-
-// How the core says "look at this session": its output() was empty and is not any more, or it is closed()
-// now. Called from inside other calls: note the session, act later.
-class Waker {
-  public:
-    virtual ~Waker() = default;
-    virtual void wake(Session& session) = 0;
-};
-
-struct Counters {                   // since the process began
-    std::uint64_t published = 0;    // messages taken from publishers
-    std::uint64_t unroutable = 0;   // of these, those no queue wanted
-    std::uint64_t delivered = 0;    // to consumers and by basic.get, every attempt
-    std::uint64_t redelivered = 0;  // of these, not the first attempt
-    std::uint64_t acknowledged = 0;
-    std::uint64_t confirmed = 0;
-    std::uint64_t dead_lettered = 0;
-    std::uint64_t expired = 0;
-};
-
 struct QueueStats {
-    std::string name;
+    std::string vhost, name;
     bool durable = false;
     std::uint64_t ready = 0;  // waiting, those that wait for the end of a back-off included
     std::uint64_t unacked = 0;
@@ -56,24 +37,21 @@ struct QueueStats {
     std::uint64_t published = 0, delivered = 0, acknowledged = 0;  // since the process began
 };
 
-class Broker final : public RecoverySink {
+class Broker final : private ConnectionHost {
   public:
     Broker(const Config& config, Journal& journal, Waker& waker, Time now, WallTime wall);
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
     ~Broker() override;
 
-    // Recovery, before the first apply().
-    void on_topology(std::string_view key, std::string_view value) override;
-    void on_topology_complete() override;
-    bool on_delivery(QueueId queue, DeliveryId delivery, std::uint32_t offset, const Message::Parts& message,
-                     const History& history) override;
+    RecoverySink& recovery() { return recovery_; }  // before the first apply()
 
     // Declares the queues that have a policy and puts the policies in force; never deletes. Limits reach new
-    // sessions, users and policies all. Error::conflict names queues that are in the way; the rest is in
-    // force.
+    // connections, users and policies all. A virtual host that is not named any more is not served: its
+    // connections are ended with 320, and what is in it stays until it is named again. Error::conflict names
+    // queues that are in the way; the rest is in force.
     Result<> apply(const Config& config);
-    const Config& config() const;
+    const Config& config() const { return config_; }
 
     // Expiry of messages and queues, ends of back-off. Time::max() when nothing is due. Read it again after
     // any call: the deadline moves both ways.
@@ -84,20 +62,48 @@ class Broker final : public RecoverySink {
     // raises an alarm of its own while it holds more than config().memory_bytes, and ends it when it holds
     // clearly less.
     void set_alarm(std::string_view reason);
-    const std::string& alarm() const;  // the present one, of either kind
-    bool memory_alarm() const;
-    std::uint64_t memory_used() const;
+    const std::string& alarm() const { return context_.alarm; }  // the present one, of either kind
+    bool memory_alarm() const { return memory_.alarm(); }
+    std::uint64_t memory_used() const { return store_.used(); }
+    std::uint64_t content_bytes() const { return MessagePtr::bytes_in_memory(); }  // message content held now
 
-    std::vector<QueueStats> queue_stats() const;
-    std::vector<std::string> parked_queues() const;  // kept in the log, not understood, not served
-    const Counters& counters() const;
-    std::uint64_t content_bytes() const;                  // message content held in memory now
-    Result<std::uint64_t> purge(std::string_view queue);  // how many messages went; Error::not_found
+    std::vector<QueueStats> queue_stats() const;  // of the virtual hosts that are served, by vhost and name
+    // In the log and not understood, so not served: "NAME" in "/", else "VHOST/NAME".
+    std::vector<std::string> parked_queues() const;
+    std::size_t vhosts() const;  // those that are served
+    const Counters& counters() const { return counters_; }
+    // How many messages went; Error::not_found.
+    Result<std::uint64_t> purge(std::string_view vhost, std::string_view queue);
 
-    Vhost& vhost() { return *vhost_; }  // for the other modules of the core
+    ConnectionContext& connections() { return context_; }  // what a Connection is made with
 
   private:
-    std::unique_ptr<Vhost> vhost_;
+    bool may_log_in(std::string_view user, std::string_view password, bool loopback) const override;
+    std::expected<Vhost*, Fault> open_vhost(std::string_view name, std::string_view user) override;
+    void add(Connection& connection) override { connections_.insert(&connection); }
+    void remove(Connection& connection) override { connections_.erase(&connection); }
+    void check_memory() override;
+
+    Vhost* find(std::string_view vhost) const;
+    void set_limits();
+    void suspend_unnamed();
+    void update_alarm();
+    void shed_stuck();
+
+    Config config_;
+    TurnClock clock_;
+    MessageStore store_;
+    Turns turns_;
+    QueueIds ids_;
+    Counters counters_;
+    UniqueNames names_;
+    VhostContext vhost_context_;
+    NameMap<std::unique_ptr<Vhost>> vhosts_;
+    BrokerRecovery recovery_;
+    ConnectionContext context_;
+    std::set<Connection*> connections_;  // each belongs to who made it, and says when it ends
+    MemoryPolicy memory_;
+    std::string disk_alarm_;
 };
 
 }  // namespace havn::broker

@@ -147,7 +147,7 @@ TEST(Celery, LateAcknowledgedTasksOfAKilledWorkerGoToTheNext) {
     next.consume("celery", "None1");
     EXPECT_TRUE(next.silent());
     world.now += seconds(120);
-    killed.session().on_time(world.now);  // two intervals of silence
+    killed.connection().on_time(world.now);  // two intervals of silence
     ASSERT_TRUE(killed.closed());
     killed.vanish();
     EXPECT_TRUE(next.expect_delivery().redelivered);

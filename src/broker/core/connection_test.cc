@@ -12,7 +12,7 @@ using ::testing::StartsWith;
 
 TEST(AConnection, ThatBeginsWithAnythingElseGetsTheHeaderBackAndIsClosed) {
     World world;
-    Session session(*world.broker, {"x", true}, world.now);
+    Connection session(world.broker->connections(), {"x", true}, world.now);
     EXPECT_EQ(session.on_bytes("GET / HTTP/1.1\r\n", world.now), 16u);
     EXPECT_EQ(session.output(), protocol_header);
     EXPECT_TRUE(session.closed());
@@ -21,7 +21,7 @@ TEST(AConnection, ThatBeginsWithAnythingElseGetsTheHeaderBackAndIsClosed) {
 
 TEST(AConnection, MayArriveByteByByte) {
     World world;
-    Session session(*world.broker, {"x", true}, world.now);
+    Connection session(world.broker->connections(), {"x", true}, world.now);
     std::string bytes(protocol_header);
     append_method(bytes, 0, ConnectionStartOk{{}, "PLAIN", std::string_view("\0guest\0guest", 12), "en_US"});
     std::string unread;
@@ -35,7 +35,7 @@ TEST(AConnection, MayArriveByteByByte) {
 
 TEST(AConnection, IsOfferedMechanismsLocaleAndProperties) {
     World world;
-    Session session(*world.broker, {"x", true}, world.now);
+    Connection session(world.broker->connections(), {"x", true}, world.now);
     session.on_bytes(protocol_header, world.now);
     const FrameParse parsed = parse_frame(session.output(), 0);
     const auto start = decode<ConnectionStart>(parsed.frame.payload.substr(4));
@@ -58,8 +58,8 @@ TEST(AConnection, IsOfferedMechanismsLocaleAndProperties) {
 
 TEST(LogIn, WorksWithPlainAndAmqplain) {
     World world;
-    EXPECT_EQ(Client(world, {.mechanism = "PLAIN"}).session().user(), "guest");
-    EXPECT_EQ(Client(world, {.mechanism = "AMQPLAIN"}).session().user(), "guest");
+    EXPECT_EQ(Client(world, {.mechanism = "PLAIN"}).connection().user(), "guest");
+    EXPECT_EQ(Client(world, {.mechanism = "AMQPLAIN"}).connection().user(), "guest");
 }
 
 TEST(LogIn, WithAnUnknownMechanismClosesTheConnection) {
@@ -74,8 +74,8 @@ TEST(LogIn, WithAWrongPasswordIsRefusedAfterAWhile) {
     for (const char* mechanism : {"PLAIN", "AMQPLAIN"}) {
         Client client(world, {.password = "wrong", .mechanism = mechanism, .stop_at_tune = true});
         EXPECT_TRUE(client.silent()) << "guessing takes time";
-        world.now = client.session().next_deadline();
-        client.session().on_time(world.now);
+        world.now = client.connection().next_deadline();
+        client.connection().on_time(world.now);
         EXPECT_THAT(client.expect_connection_close(),
                     StartsWith("403 ACCESS_REFUSED - Login was refused using authentication mechanism "));
     }
@@ -84,23 +84,23 @@ TEST(LogIn, WithAWrongPasswordIsRefusedAfterAWhile) {
 TEST(LogIn, OfAClientThatCannotReadARefusalJustEnds) {
     World world;
     Client client(world, {.password = "wrong", .capabilities = false, .stop_at_tune = true});
-    world.now = client.session().next_deadline();
-    client.session().on_time(world.now);
+    world.now = client.connection().next_deadline();
+    client.connection().on_time(world.now);
     EXPECT_TRUE(client.silent());
     EXPECT_TRUE(client.closed());
-    EXPECT_THAT(client.session().close_reason(), HasSubstr("ACCESS_REFUSED"));
+    EXPECT_THAT(client.connection().close_reason(), HasSubstr("ACCESS_REFUSED"));
 }
 
 TEST(LogIn, OfGuestIsForLoopbackOnly) {
     World world;
     Client client(world, {.loopback = false, .stop_at_tune = true});
-    world.now = client.session().next_deadline();
-    client.session().on_time(world.now);
+    world.now = client.connection().next_deadline();
+    client.connection().on_time(world.now);
     EXPECT_THAT(client.expect_connection_close(), StartsWith("403 ACCESS_REFUSED"));
 
     world.config.users.push_back({"shop", "secret", false});
     world.broker->apply(world.config);
-    EXPECT_EQ(Client(world, {.user = "shop", .password = "secret", .loopback = false}).session().user(),
+    EXPECT_EQ(Client(world, {.user = "shop", .password = "secret", .loopback = false}).connection().user(),
               "shop");
 }
 
@@ -136,7 +136,7 @@ TEST(Tune, MayBeLoweredButNotRaised) {
     }
     World world;
     Client lowered(world, {.channel_max = 1, .frame_max = 4'096});
-    EXPECT_TRUE(lowered.session().user() == "guest");
+    EXPECT_TRUE(lowered.connection().user() == "guest");
 }
 
 TEST(Open, OfAnUnknownVirtualHostIsNotAllowed) {
@@ -153,18 +153,18 @@ TEST(Open, OfAnUnknownVirtualHostIsNotAllowed) {
 TEST(Heartbeats, AreSentEveryHalfIntervalAndMissedAfterTwo) {
     World world;
     Client client(world, {.heartbeat = 60});
-    EXPECT_EQ(client.session().next_deadline(), world.now + seconds(30));
+    EXPECT_EQ(client.connection().next_deadline(), world.now + seconds(30));
     world.now += seconds(30);
-    client.session().on_time(world.now);
-    std::string sent = client.session().output();
+    client.connection().on_time(world.now);
+    std::string sent = client.connection().output();
     EXPECT_EQ(sent, std::string_view("\x08\0\0\0\0\0\0\xce", 8));
     world.now += seconds(89);
-    client.session().on_time(world.now);
+    client.connection().on_time(world.now);
     EXPECT_FALSE(client.closed()) << "119 s of silence";
     world.now += seconds(1);
-    client.session().on_time(world.now);
+    client.connection().on_time(world.now);
     EXPECT_TRUE(client.closed()) << "120 s of silence";
-    EXPECT_THAT(client.session().close_reason(), HasSubstr("heartbeat"));
+    EXPECT_THAT(client.connection().close_reason(), HasSubstr("heartbeat"));
 }
 
 TEST(Heartbeats, AreKeptAliveByAnyOctet) {
@@ -174,7 +174,7 @@ TEST(Heartbeats, AreKeptAliveByAnyOctet) {
         world.now += seconds(100);
         client.raw(std::string_view("\x08", i == 0 ? 1 : 0));  // the first byte of a frame, then nothing new
         if (i == 0) client.raw(std::string_view("\0\0\0\0\0\0\xce", 7));
-        client.session().on_time(world.now);
+        client.connection().on_time(world.now);
         EXPECT_FALSE(client.closed());
         client.raw(std::string_view("\x08\0\0\0\0\0\0\xce", 8));
     }
@@ -185,13 +185,13 @@ TEST(Heartbeats, AreNotMissedWhileTheyCouldNotBeHeard) {
     Client client(world, {.heartbeat = 60});
     for (int i = 0; i < 10; ++i) {  // the log is behind: nobody is read
         world.now += seconds(50);
-        client.session().excuse_silence(world.now);
-        client.session().on_time(world.now);
+        client.connection().excuse_silence(world.now);
+        client.connection().on_time(world.now);
     }
-    EXPECT_FALSE(client.session().closed());
+    EXPECT_FALSE(client.connection().closed());
     world.now += seconds(121);
-    client.session().on_time(world.now);
-    EXPECT_TRUE(client.session().closed()) << "from there on the silence is the client's";
+    client.connection().on_time(world.now);
+    EXPECT_TRUE(client.connection().closed()) << "from there on the silence is the client's";
 }
 
 TEST(Heartbeats, OfAPublisherWhoIsHeldBackAreNotMissed) {
@@ -203,9 +203,9 @@ TEST(Heartbeats, OfAPublisherWhoIsHeldBackAreNotMissed) {
     client.expect<ConnectionBlocked>(0);
     for (int i = 0; i < 100; ++i) {
         world.now += seconds(30);
-        client.session().on_time(world.now);
+        client.connection().on_time(world.now);
     }
-    EXPECT_FALSE(client.session().closed());
+    EXPECT_FALSE(client.connection().closed());
     world.broker->set_alarm("");
     client.raw("");  // what it had sent is offered again
     EXPECT_EQ(world.stats("q").ready, 1u);
@@ -216,19 +216,19 @@ TEST(AHandshake, IsGivenTheTimeInWhichItCouldNotBeHeard) {
     Client client(world, {.stop_at_start = true});
     for (int i = 0; i < 10; ++i) {
         world.now += seconds(9);
-        client.session().excuse_silence(world.now);
-        client.session().on_time(world.now);
+        client.connection().excuse_silence(world.now);
+        client.connection().on_time(world.now);
     }
-    EXPECT_FALSE(client.session().closed());
+    EXPECT_FALSE(client.connection().closed());
     world.now += seconds(60);
-    client.session().on_time(world.now);
-    EXPECT_TRUE(client.session().closed());
+    client.connection().on_time(world.now);
+    EXPECT_TRUE(client.connection().closed());
 }
 
 TEST(Heartbeats, MayBeTurnedOff) {
     World world;
     Client client(world, {.heartbeat = 0});
-    EXPECT_EQ(client.session().next_deadline(), Time::max());
+    EXPECT_EQ(client.connection().next_deadline(), Time::max());
 }
 
 TEST(Heartbeats, OnAChannelAreAnError) {
@@ -242,7 +242,7 @@ TEST(AHandshake, ThatTakesTooLongIsEnded) {
     World world;
     Client client(world, {.stop_at_start = true});
     world.now += seconds(10);
-    client.session().on_time(world.now);
+    client.connection().on_time(world.now);
     EXPECT_TRUE(client.closed());
 }
 
@@ -253,8 +253,8 @@ TEST(ALogIn, ThatComesBeforeItsUserIsKnownIsAcceptedWhenItIs) {
     Config config;
     config.users.push_back({"havn", "made up", false});
     ASSERT_TRUE(world.broker->apply(config));
-    world.now = early.session().next_deadline();
-    early.session().on_time(world.now);
+    world.now = early.connection().next_deadline();
+    early.connection().on_time(world.now);
     early.expect<ConnectionTune>(0);
 }
 
@@ -269,13 +269,13 @@ TEST(Close, IsAnsweredAndEnds) {
     Client client(world);
     client.ask<ConnectionCloseOk>(0, ConnectionClose{200, "bye", 0, 0});
     EXPECT_TRUE(client.closed());
-    EXPECT_TRUE(client.session().close_reason().empty());
+    EXPECT_TRUE(client.connection().close_reason().empty());
 }
 
 TEST(ShutDown, SaysGoodBye) {
     World world;
     Client client(world);
-    client.session().shut_down("broker is stopping", world.now);
+    client.connection().shut_down("broker is stopping", world.now);
     EXPECT_EQ(client.expect_connection_close(), "320 CONNECTION_FORCED - broker is stopping");
     client.send(0, ConnectionCloseOk{});
     EXPECT_TRUE(client.closed());
@@ -284,9 +284,9 @@ TEST(ShutDown, SaysGoodBye) {
 TEST(ShutDown, DoesNotWaitForEverForTheAnswer) {
     World world;
     Client client(world);
-    client.session().shut_down("broker is stopping", world.now);
-    world.now = client.session().next_deadline();
-    client.session().on_time(world.now);
+    client.connection().shut_down("broker is stopping", world.now);
+    world.now = client.connection().next_deadline();
+    client.connection().on_time(world.now);
     EXPECT_TRUE(client.closed());
 }
 
@@ -298,7 +298,7 @@ TEST(AnAlarm, HoldsBackPublishersAndTellsThemOnce) {
     EXPECT_TRUE(publisher.silent()) << "it has not published yet";
     publisher.publish("", "q", "first");
     EXPECT_EQ(publisher.expect<ConnectionBlocked>(0).reason, "low on disk");
-    EXPECT_TRUE(publisher.session().paused());
+    EXPECT_TRUE(publisher.connection().paused());
     EXPECT_FALSE(other.get("q", true)) << "who does not publish goes on, and nothing was taken";
     publisher.publish("", "q", "second");
     EXPECT_TRUE(publisher.silent());

@@ -345,7 +345,7 @@ TEST(AConsumer, ThatDoesNotReadIsNotFloodedAndForgetsNothing) {
     Client publisher(world);
     publisher.declare("q");
     const std::string body(100'000, 'b');
-    Session slow(*world.broker, {"slow", true}, world.now);
+    Connection slow(world.broker->connections(), {"slow", true}, world.now);
     std::string in(protocol_header);
     append_method(in, 0, ConnectionStartOk{{}, "PLAIN", std::string_view("\0guest\0guest", 12), "en_US"});
     append_method(in, 0, ConnectionTuneOk{2'047, 131'072, 0});
@@ -354,7 +354,7 @@ TEST(AConsumer, ThatDoesNotReadIsNotFloodedAndForgetsNothing) {
     append_method(in, 1, BasicConsume{0, "q", "c", false, true, false, false, {}});
     slow.on_bytes(in, world.now);
     for (int i = 0; i < 50; ++i) publisher.publish("", "q", body, transient());
-    EXPECT_LE(slow.output().size(), Session::output_bytes_max + body.size() + 1'000);
+    EXPECT_LE(slow.output().size(), Outbox::room_bytes + body.size() + 1'000);
     std::size_t received = 0;
     while (!slow.output().empty()) {
         received += slow.output().size();

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "broker/core/broker.h"
+#include "broker/core/connection.h"
 #include "broker/core/message/journal.h"
-#include "broker/core/session.h"
 #include "wire/amqp/frame.h"
 #include "wire/amqp/methods.h"
 #include "wire/amqp/properties.h"
@@ -116,7 +116,7 @@ class World : public Waker {
         broker->on_time(now, wall());
     }
     WallTime wall() const { return WallTime(now.time_since_epoch()) + std::chrono::hours(24 * 365 * 50); }
-    void wake(Session& session) override { woken.insert(&session); }
+    void wake(Connection& session) override { woken.insert(&session); }
     QueueStats stats(std::string_view queue) const {
         for (QueueStats& stats : broker->queue_stats()) {
             if (stats.name == queue) return stats;
@@ -131,13 +131,13 @@ class World : public Waker {
     MemoryJournal journal;
     Time now{std::chrono::hours(1)};
     bool disk_is_stuck = false;  // nothing becomes durable
-    std::set<Session*> woken;
+    std::set<Connection*> woken;
     std::unique_ptr<Broker> broker;
 
   private:
     void start() {
         broker = std::make_unique<Broker>(config, journal, *this, now, wall());
-        journal.recover_into(*broker);
+        journal.recover_into(broker->recovery());
         broker->apply(config);
     }
 };
@@ -183,7 +183,8 @@ class Client {
     explicit Client(World& world) : Client(world, Options{}) {}
     Client(World& world, Options options)
         : world_(world),
-          session_(*world.broker, {"127.0.0.1:1", options.loopback, options.gateway}, world.now) {
+          connection_(world.broker->connections(), {"127.0.0.1:1", options.loopback, options.gateway},
+                      world.now) {
         raw(amqp::protocol_header);
         expect<amqp::ConnectionStart>(0);
         if (options.stop_at_start) return;
@@ -364,9 +365,9 @@ class Client {
         const amqp::Frame frame = next();
         return frame.type == 8 && frame.channel == 0;
     }
-    bool closed() const { return session_.closed(); }
-    void vanish() { session_.end(world_.now); }
-    Session& session() { return session_; }
+    bool closed() const { return connection_.closed(); }
+    void vanish() { connection_.end(world_.now); }
+    Connection& connection() { return connection_; }
     std::string take_raw() {
         pump();
         std::string taken = in_.substr(at_);
@@ -374,22 +375,22 @@ class Client {
         return taken;
     }
     void let_disk_catch_up() {
-        session_.on_durable(world_.journal.position());
+        connection_.on_durable(world_.journal.position());
         pump();
     }
 
   private:
     void pump() {
         while (true) {
-            const std::size_t eaten = session_.on_bytes(unread_, world_.now);
+            const std::size_t eaten = connection_.on_bytes(unread_, world_.now);
             unread_.erase(0, eaten);
-            const bool waits = session_.waits_for() != 0 && !world_.disk_is_stuck;
-            if (waits) session_.on_durable(world_.journal.position());
-            const bool sent = !session_.output().empty();
-            in_ += session_.output();
-            session_.output().clear();
-            if (sent) session_.on_writable();
-            if (!waits && !sent && session_.output().empty()) return;
+            const bool waits = connection_.waits_for() != 0 && !world_.disk_is_stuck;
+            if (waits) connection_.on_durable(world_.journal.position());
+            const bool sent = !connection_.output().empty();
+            in_ += connection_.output();
+            connection_.output().clear();
+            if (sent) connection_.on_writable();
+            if (!waits && !sent && connection_.output().empty()) return;
         }
     }
     amqp::Frame next() {
@@ -420,7 +421,7 @@ class Client {
     }
 
     World& world_;
-    Session session_;
+    Connection connection_;
     std::string unread_;  // sent by us, not eaten yet
     std::string in_;      // from the broker
     std::size_t at_ = 0;

@@ -166,11 +166,11 @@ TEST(Priorities, AreServedHighestFirstAndInOrderWithinOne) {
 Config with_policy(std::uint32_t attempts, milliseconds backoff_min = milliseconds(0),
                    milliseconds backoff_max = milliseconds(0)) {
     Config config;
-    config.queues.push_back({.name = "jobs",
-                             .message_ttl = {},
-                             .max_attempts = attempts,
-                             .backoff_min = backoff_min,
-                             .backoff_max = backoff_max});
+    config.vhosts[0].queues.push_back({.name = "jobs",
+                                       .message_ttl = {},
+                                       .max_attempts = attempts,
+                                       .backoff_min = backoff_min,
+                                       .backoff_max = backoff_max});
     return config;
 }
 
@@ -250,7 +250,7 @@ TEST(APolicy, ComesIntoForceForAQueueThatIsThere) {
 
 TEST(APolicy, LimitsTheTimeToLiveWithoutShowingInTheArguments) {
     Config config = with_policy(0);
-    config.queues[0].message_ttl = milliseconds(500);
+    config.vhosts[0].queues[0].message_ttl = milliseconds(500);
     World world(config);
     Client client(world);
     client.declare("jobs");
@@ -261,14 +261,14 @@ TEST(APolicy, LimitsTheTimeToLiveWithoutShowingInTheArguments) {
 
 TEST(AConfig, ComesBackFromJsonAsItWent) {
     Config config = with_policy(5, seconds(1), seconds(300));
-    config.queues[0].message_ttl = milliseconds(7);
-    config.users.push_back({"shop", "secret", false});
+    config.vhosts[0].queues[0].message_ttl = milliseconds(7);
+    config.users.push_back({"shop", "secret", false, {"/", "other"}});
     config.revision = 3;
     config.memory_bytes_for_content = 1;
     const auto back = config_from_json(to_json(config));
     ASSERT_TRUE(back);
     EXPECT_EQ(to_json(*back), to_json(config));
-    EXPECT_EQ(back->queues[0].backoff_max, seconds(300));
+    EXPECT_EQ(back->vhosts[0].queues[0].backoff_max, seconds(300));
     EXPECT_FALSE(config_from_json(Json{{"users", "nobody"}}));
 }
 

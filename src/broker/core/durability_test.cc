@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "broker/core/core_testing.h"
+#include "broker/core/queue/topology_records.h"
 
 namespace havn::broker::testing {
 namespace {
@@ -11,6 +12,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
+
+const std::string queue_q = topology::queue_key("/", "q");
 
 TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
     World world;
@@ -28,7 +31,7 @@ TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
         client.bind("durable", "e", "a.*");
         client.bind("transient", "e", "#");
         client.bind_exchange("e", "f", "");
-        client.session().output().clear();
+        client.connection().output().clear();
     }
     world.restart();
     Client client(world);
@@ -142,7 +145,7 @@ TEST(AfterARestart, TheTimeAMessageHasWaitedCounts) {
 
 TEST(AfterARestart, FailedAttemptsAreRemembered) {
     Config config;
-    config.queues.push_back({.name = "q", .message_ttl = {}, .max_attempts = 3});
+    config.vhosts[0].queues.push_back({.name = "q", .message_ttl = {}, .max_attempts = 3});
     World world(config);
     {
         Client client(world);
@@ -182,7 +185,7 @@ TEST(QueueIds, AreNeverGivenTwice) {
         {
             Client client(world);
             client.declare("q");
-            EXPECT_TRUE(values.insert(world.journal.topology().at("qq")).second);
+            EXPECT_TRUE(values.insert(world.journal.topology().at(queue_q)).second);
             client.ask<QueueDeleteOk>(1, QueueDelete{0, "q", false, false, false});
         }
         world.restart();
@@ -195,8 +198,8 @@ TEST(ADurableDeclare, IsAnsweredOnceItIsOnDisk) {
     world.disk_is_stuck = true;
     client.send(1, Client::queue_declare("q"));
     EXPECT_TRUE(client.silent());
-    EXPECT_TRUE(client.session().paused());
-    EXPECT_EQ(client.session().waits_for(), world.journal.position());
+    EXPECT_TRUE(client.connection().paused());
+    EXPECT_EQ(client.connection().waits_for(), world.journal.position());
     client.send(1, BasicGet{0, "q", true});
     EXPECT_TRUE(client.silent()) << "answers keep their order";
     client.let_disk_catch_up();
@@ -379,9 +382,9 @@ TEST(Purge, FromOutsideSettlesEverythingReady) {
     Client client(world);
     client.declare("q");
     client.publish("", "q", "1", persistent());
-    EXPECT_EQ(world.broker->purge("q"), 1u);
+    EXPECT_EQ(world.broker->purge("/", "q"), 1u);
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
-    EXPECT_EQ(world.broker->purge("missing").error().kind, Error::Kind::not_found);
+    EXPECT_EQ(world.broker->purge("/", "missing").error().kind, Error::Kind::not_found);
 }
 
 TEST(AQueueThatIsNotUnderstood, KeepsItsMessagesForWhoDeclaresItAnew) {
@@ -391,8 +394,8 @@ TEST(AQueueThatIsNotUnderstood, KeepsItsMessagesForWhoDeclaresItAnew) {
         client.declare("q");
         client.publish("", "q", "kept", persistent());
     }
-    std::string value = world.journal.topology().at("qq");
-    world.journal.put("qq", value.substr(0, 5) + "no table");
+    std::string value = world.journal.topology().at(queue_q);
+    world.journal.put(queue_q, value.substr(0, 5) + "no table");
     world.restart();
     EXPECT_FALSE(world.has_queue("q"));
     EXPECT_THAT(world.broker->parked_queues(), ElementsAre("q"));
@@ -414,7 +417,7 @@ TEST(TheTopology, ThatCannotBeReadIsLeftOut) {
     world.journal.put("x", "");
     world.journal.put("q", "abc");
     world.journal.put("b", "");
-    world.journal.put("?", "");
+    for (const char* key : {"X", "Q\x05/", "B\x01/\x09", "Q\x01/name", "?"}) world.journal.put(key, "");
     world.restart();
     EXPECT_THAT(world.broker->queue_stats(), IsEmpty());
 }

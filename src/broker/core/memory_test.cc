@@ -14,7 +14,8 @@ constexpr std::size_t mebibyte = 1u << 20;
 // Speaks, and does not read: what it is sent stays with the session.
 class DeafClient {
   public:
-    explicit DeafClient(World& world) : world_(world), session_(*world.broker, {"deaf", true}, world.now) {
+    explicit DeafClient(World& world)
+        : world_(world), connection_(world.broker->connections(), {"deaf", true}, world.now) {
         std::string in(protocol_header);
         append_method(in, 0, ConnectionStartOk{{}, "PLAIN", std::string_view("\0guest\0guest", 12), "en_US"});
         append_method(in, 0, ConnectionTuneOk{2'047, 131'072, 60});
@@ -22,9 +23,9 @@ class DeafClient {
         append_method(in, 1, ChannelOpen{});
         EXPECT_TRUE(say(in));
     }
-    ~DeafClient() { session_.end(world_.now); }
+    ~DeafClient() { connection_.end(world_.now); }
 
-    bool say(std::string_view bytes) { return session_.on_bytes(bytes, world_.now) == bytes.size(); }
+    bool say(std::string_view bytes) { return connection_.on_bytes(bytes, world_.now) == bytes.size(); }
     template <class Method>
     bool send(const Method& method, std::uint16_t channel = 1) {
         std::string frame;
@@ -34,18 +35,18 @@ class DeafClient {
     // Reads everything at last; how many bytes.
     std::size_t read_all() {
         std::size_t bytes = 0;
-        while (session_.has_output()) {
-            bytes += session_.output().size();
-            session_.output().clear();
-            session_.on_writable();
+        while (connection_.has_output()) {
+            bytes += connection_.output().size();
+            connection_.output().clear();
+            connection_.on_writable();
         }
         return bytes;
     }
-    Session& session() { return session_; }
+    Connection& connection() { return connection_; }
 
   private:
     World& world_;
-    Session session_;
+    Connection connection_;
 };
 
 Config with_memory(std::uint64_t bytes) {
@@ -62,10 +63,10 @@ TEST(AClientThatDoesNotRead, IsNotListenedToOnceItsReturnsPileUp) {
     int taken = 0;
     while (taken < 10'000 && client.say(returned)) ++taken;
     EXPECT_LT(taken, 60) << "returns of 100 kB each";
-    EXPECT_TRUE(client.session().paused());
+    EXPECT_TRUE(client.connection().paused());
     EXPECT_LT(world.broker->memory_used(), 6 * mebibyte);
     EXPECT_GT(client.read_all(), 3 * mebibyte);
-    EXPECT_FALSE(client.session().paused());
+    EXPECT_FALSE(client.connection().paused());
     EXPECT_TRUE(client.say(returned)) << "and goes on when it has read";
 }
 
@@ -93,10 +94,10 @@ TEST(AClientThatDoesNotRead, LosesDirectRepliesAndTheServerMayKnow) {
     request.reply_to = "amq.rabbitmq.reply-to";
     caller.publish("", "rpc", "?", request);
     const std::string address(server.get("rpc", true)->properties().reply_to);
-    caller.session().on_writable(8 * mebibyte);  // as if that much of what it was sent had not left
+    caller.connection().on_writable(8 * mebibyte);  // as if that much of what it was sent had not left
     server.publish("", address, "lost", transient(), true);
     EXPECT_EQ(server.expect_return().reply_code, 312);
-    caller.session().on_writable(0);
+    caller.connection().on_writable(0);
     server.publish("", address, "heard", transient(), true);
     EXPECT_EQ(caller.expect_body(), "heard");
 }
@@ -104,11 +105,11 @@ TEST(AClientThatDoesNotRead, LosesDirectRepliesAndTheServerMayKnow) {
 TEST(AClientThatDoesNotRead, IsDroppedWhenItsHeartbeatsAreMissed) {
     World world;
     DeafClient client(world);
-    client.session().on_writable(8 * mebibyte);
+    client.connection().on_writable(8 * mebibyte);
     EXPECT_FALSE(client.send(BasicGet{0, "q", true}) && client.send(BasicGet{0, "q", true}));
     world.now += seconds(130);
-    client.session().on_time(world.now);
-    EXPECT_TRUE(client.session().closed());
+    client.connection().on_time(world.now);
+    EXPECT_TRUE(client.connection().closed());
 }
 
 TEST(OneLargeMessage, IsInMemoryOnceHoweverManyConsumersAreStalled) {
@@ -160,7 +161,7 @@ TEST(TheMemoryBudget, HoldsPublishersBackAndLetsConsumersDrain) {
     publisher.declare("q", {}, false);
     const std::string body(100'000, 't');
     int published = 0;
-    while (published < 100 && !publisher.session().paused()) {
+    while (published < 100 && !publisher.connection().paused()) {
         publisher.publish("", "q", body, persistent());  // the queue is not durable
         ++published;
     }
@@ -182,14 +183,14 @@ TEST(TheMemoryBudget, CountsWhatIsUnacknowledged) {
     publisher.declare("q");
     consumer.consume("q");
     int published = 0;
-    while (published < 100 && !publisher.session().paused()) {
+    while (published < 100 && !publisher.connection().paused()) {
         publisher.publish("", "q", std::string(100'000, 't'), transient());
         consumer.expect_delivery();
         ++published;
     }
     EXPECT_LT(published, 25);
     consumer.ack(0, true);
-    EXPECT_FALSE(publisher.session().paused());
+    EXPECT_FALSE(publisher.connection().paused());
 }
 
 TEST(TheMemoryBudget, IsGivenBackToTheLastByte) {
@@ -203,7 +204,7 @@ TEST(TheMemoryBudget, IsGivenBackToTheLastByte) {
         for (int i = 0; i < 20; ++i) client.expect_delivery();
         client.vanish();
     }
-    world.broker->purge("q").value();
+    world.broker->purge("/", "q").value();
     world.broker->on_time(world.now, world.wall());
     EXPECT_LT(world.broker->memory_used(), 4'000u) << "a queue is left";
 }
@@ -245,14 +246,14 @@ TEST(ClientsThatDoNotRead, LoseTheirConnectionsWhereTheyKeepTheAlarmUp) {
     }
     EXPECT_TRUE(world.broker->memory_alarm());
     world.advance(seconds(9));
-    EXPECT_FALSE(deaf->session().closed());
+    EXPECT_FALSE(deaf->connection().closed());
     world.advance(seconds(2));
-    EXPECT_TRUE(deaf->session().closed());
-    EXPECT_THAT(std::string(deaf->session().close_reason()), HasSubstr("does not read"));
+    EXPECT_TRUE(deaf->connection().closed());
+    EXPECT_THAT(std::string(deaf->connection().close_reason()), HasSubstr("does not read"));
     deaf.reset();
     world.advance(seconds(1));
     EXPECT_FALSE(world.broker->memory_alarm());
-    EXPECT_FALSE(beside.session().closed()) << "it was not the largest, and that was enough";
+    EXPECT_FALSE(beside.connection().closed()) << "it was not the largest, and that was enough";
     other.publish("", "q", "goes on");
     EXPECT_EQ(world.stats("q").ready, 1u);
 }
@@ -269,7 +270,7 @@ TEST(AnAlarm, IsToldToTheGatewayBeforeItHandsOverAJob) {
     EXPECT_EQ(std::string(gateway.expect<ConnectionBlocked>(0).reason), "the broker's disk is full");
     gateway.open(1);
     EXPECT_TRUE(consumer.silent());
-    EXPECT_FALSE(gateway.session().held_back()) << "nothing it sent waits";
+    EXPECT_FALSE(gateway.connection().held_back()) << "nothing it sent waits";
     world.broker->set_alarm("");
     gateway.expect<ConnectionUnblocked>(0);
     gateway.declare("q");
@@ -288,7 +289,7 @@ TEST(AnAlarm, StopsAPublishBetweenItsFramesAndTakesNone) {
     publisher.publish("", "q", "held", persistent());
     publisher.expect<ConnectionBlocked>(0);
     EXPECT_TRUE(publisher.silent());
-    EXPECT_TRUE(publisher.session().held_back());
+    EXPECT_TRUE(publisher.connection().held_back());
     publisher.vanish();
     world.broker->set_alarm("");
     EXPECT_EQ(world.stats("q").ready, 0u) << "whoever went has not published";
@@ -301,7 +302,7 @@ TEST(AnAlarm, DoesNotKeepAClosedConnectionFromEnding) {
     world.broker->set_alarm("the broker's disk is full");
     publisher.publish("", "q", "held");
     publisher.expect<ConnectionBlocked>(0);
-    publisher.session().shut_down("stopping", world.now);
+    publisher.connection().shut_down("stopping", world.now);
     publisher.expect_connection_close();
 }
 

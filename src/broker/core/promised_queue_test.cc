@@ -12,7 +12,7 @@ using ::testing::StartsWith;
 
 Config promising(std::uint32_t attempts = 0) {
     Config config;
-    config.queues.push_back({.name = "orders", .message_ttl = {}, .max_attempts = attempts});
+    config.vhosts[0].queues.push_back({.name = "orders", .message_ttl = {}, .max_attempts = attempts});
     return config;
 }
 

@@ -31,12 +31,12 @@ TEST(AConfirm, WaitsForTheDiskWhenMessageAndQueueAreDurable) {
     world.disk_is_stuck = true;
     client.publish("", "q", "1", persistent());
     EXPECT_TRUE(client.silent());
-    EXPECT_EQ(client.session().waits_for(), world.journal.position());
-    client.session().on_durable(world.journal.position() - 1);
+    EXPECT_EQ(client.connection().waits_for(), world.journal.position());
+    client.connection().on_durable(world.journal.position() - 1);
     EXPECT_TRUE(client.silent());
     client.let_disk_catch_up();
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{1, false}));
-    EXPECT_EQ(client.session().waits_for(), 0u);
+    EXPECT_EQ(client.connection().waits_for(), 0u);
     client.publish("", "q", "2", transient());
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{2, false})) << "a transient one waits for nothing";
 }
@@ -63,7 +63,7 @@ TEST(AConfirm, DoesNotWaitForWhatWasPublishedLater) {
     client.publish("", "q", "1", persistent());
     const LogPosition first = world.journal.position();
     client.publish("", "q", "2", persistent());
-    client.session().on_durable(first);
+    client.connection().on_durable(first);
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{1, false}));
     EXPECT_TRUE(client.silent());
     client.let_disk_catch_up();

@@ -438,13 +438,13 @@ TEST_F(LogTest, a_log_of_a_later_version_is_left_alone) {
     sync();
     log.reset();
     std::string& header = bytes_of(1);
-    header[8] = 3;
+    header[8] = static_cast<char>(log_version + 1);
     const std::uint32_t checksum = crc32c(std::string_view(header).substr(0, 28));
     std::memcpy(header.data() + 28, &checksum, 4);
     const std::string before = header;
     const Result<> opened = open();
     ASSERT_FALSE(opened);
-    EXPECT_THAT(opened.error().message, testing::HasSubstr("version 3"));
+    EXPECT_THAT(opened.error().message, testing::HasSubstr("version " + std::to_string(log_version + 1)));
     EXPECT_EQ(bytes_of(1), before);
 }
 

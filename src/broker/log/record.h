@@ -140,7 +140,7 @@ RecordCheck check_record(std::string_view bytes, Place place, Record& record);
 // The version a file's header names, if the header is that segment's and whole.
 std::optional<std::uint32_t> check_file_header(std::string_view file, std::uint32_t segment,
                                                std::uint32_t salt);
-inline constexpr std::uint32_t log_version = 2;  // written; 1 and 2 are read
+inline constexpr std::uint32_t log_version = 3;  // written; 1 to 3 are read
 
 // Payloads taken apart; empty if the payload is not what its type demands. Views into the payload.
 struct MessageRecord {

@@ -9,8 +9,9 @@ namespace havn::broker {
 Admin::Admin(io::Loop& loop, Server& server) : server_(server), rpc_(loop.executor()) {
     rpc_.route("PUT", "/config", [this](rpc::Request request) { return put_config(std::move(request)); });
     rpc_.route("GET", "/queues", [this](rpc::Request request) { return get_queues(std::move(request)); });
-    rpc_.route("POST", "/queues/{name}/purge",
-               [this](rpc::Request request) { return purge(std::move(request)); });
+    for (const char* path : {"/queues/{name}/purge", "/vhosts/{vhost}/queues/{name}/purge"}) {
+        rpc_.route("POST", path, [this](rpc::Request request) { return purge(std::move(request)); });
+    }
     rpc_.route("GET", "/status", [this](rpc::Request request) { return get_status(std::move(request)); });
     rpc_.route("GET", "/metrics", [this](rpc::Request request) { return get_metrics(std::move(request)); });
 }
@@ -27,7 +28,8 @@ Admin::Task Admin::put_config(rpc::Request request) {
 Admin::Task Admin::get_queues(rpc::Request) {
     Json queues = Json::array();
     for (const QueueStats& queue : server_.broker().queue_stats()) {
-        queues.push_back({{"name", queue.name},
+        queues.push_back({{"vhost", queue.vhost},
+                          {"name", queue.name},
                           {"ready", queue.ready},
                           {"unacked", queue.unacked},
                           {"consumers", queue.consumers},
@@ -38,7 +40,9 @@ Admin::Task Admin::get_queues(rpc::Request) {
 }
 
 Admin::Task Admin::purge(rpc::Request request) {
-    const Result<std::uint64_t> purged = server_.purge(request.parameters["name"]);
+    const auto named = request.parameters.find("vhost");
+    const std::string vhost = named == request.parameters.end() ? "/" : named->second;
+    const Result<std::uint64_t> purged = server_.purge(vhost, request.parameters["name"]);
     if (!purged) co_return rpc::error(purged.error());
     co_return rpc::json({{"purged", *purged}});
 }
@@ -120,6 +124,7 @@ std::string metrics_text(Server& server) {
         server.log().held_back() ? 1 : 0);
 
     const std::vector<QueueStats> queues = server.broker().queue_stats();
+    const bool one_vhost = server.broker().vhosts() <= 1;
     struct Gauge {
         std::string_view name, help;
         std::uint64_t QueueStats::* value;
@@ -131,7 +136,13 @@ std::string metrics_text(Server& server) {
           Gauge{"havn_broker_queue_consumers", "Consumers of a queue.", &QueueStats::consumers},
           Gauge{"havn_broker_queue_bytes", "Bytes of the messages of a queue.", &QueueStats::bytes}}) {
         out.family(gauge.name, "gauge", gauge.help);
-        for (const QueueStats& queue : queues) out.sample({{"queue", queue.name}}, queue.*gauge.value);
+        for (const QueueStats& queue : queues) {
+            if (one_vhost) {
+                out.sample({{"queue", queue.name}}, queue.*gauge.value);
+            } else {
+                out.sample({{"vhost", queue.vhost}, {"queue", queue.name}}, queue.*gauge.value);
+            }
+        }
     }
     return out.take();
 }

@@ -2,8 +2,8 @@
 //
 //   PUT  /config              a whole broker.json           → {"revision"}, or a conflict that names
 //                             the queues in the way of the manifest's; the rest is in force
-//   GET  /queues              → [{"name","ready","unacked","consumers","bytes","durable"}…]
-//   POST /queues/NAME/purge   → {"purged"}
+//   GET  /queues              → [{"vhost","name","ready","unacked","consumers","bytes","durable"}…]
+//   POST /queues/NAME/purge   → {"purged"}; of virtual host "/"; else /vhosts/VHOST/queues/NAME/purge
 //   GET  /status              → {"revision","connections","connections_max","queues","segments","memory",
 //                               "memory_max","log_bytes","live_bytes","disk_free_bytes","held_back","reason",
 //                               "read_failure","parked_queues"}; held_back: publishers wait, for this reason;

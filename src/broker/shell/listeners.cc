@@ -9,7 +9,7 @@
 
 namespace havn::broker {
 
-static Session::Peer peer_of(const io::asio::generic::stream_protocol::endpoint& endpoint) {
+static Connection::Peer peer_of(const io::asio::generic::stream_protocol::endpoint& endpoint) {
     if (endpoint.protocol().family() == AF_UNIX) return {"unix", true, true};
     io::asio::ip::tcp::endpoint tcp;
     tcp.resize(endpoint.size());
@@ -64,7 +64,7 @@ io::Task<void> Listeners::accept(AcceptorPtr acceptor, Server* server) {
             continue;
         }
         complained = false;
-        const Session::Peer peer = peer_of(from);
+        const Connection::Peer peer = peer_of(from);
         if (from.protocol().family() != AF_UNIX) {
             const int on = 1;
             ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

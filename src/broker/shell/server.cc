@@ -38,11 +38,11 @@ void Server::end_all() {
     waiting_.clear();
     resumable_.clear();
     const Time now = io::now();
-    while (!connections_.empty()) forget(connections_.begin()->second, now);
+    while (!clients_.empty()) forget(clients_.begin()->second, now);
 }
 
 Result<> Server::open() {
-    if (Result<> recovered = log_.recover(broker_); !recovered) return recovered;
+    if (Result<> recovered = log_.recover(broker_.recovery()); !recovered) return recovered;
     for (const std::string& name : broker_.parked_queues()) {
         log::error(
             "queue '{}': this version does not understand how it was declared; its messages are kept and "
@@ -69,25 +69,25 @@ Result<> Server::apply(const Config& config) {
     return applied;
 }
 
-Result<std::uint64_t> Server::purge(std::string_view queue) {
-    Result<std::uint64_t> purged = broker_.purge(queue);
+Result<std::uint64_t> Server::purge(std::string_view vhost, std::string_view queue) {
+    Result<std::uint64_t> purged = broker_.purge(vhost, queue);
     end_turn_soon();
     return purged;
 }
 
-void Server::add_connection(io::StreamSocket socket, Session::Peer peer) {
+void Server::add_connection(io::StreamSocket socket, Connection::Peer peer) {
     if (stopping_ || !has_place_for(peer)) return;
-    auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(peer), io::now());
-    connections_[&connection->session()] = connection;
-    connection->start();
+    auto client = std::make_shared<ClientSocket>(*this, std::move(socket), std::move(peer), io::now());
+    clients_[&client->connection()] = client;
+    client->start();
 }
 
 // A refused client is told nothing but the end: there is no word for it before a log-in.
-bool Server::has_place_for(const Session::Peer& peer) {
+bool Server::has_place_for(const Connection::Peer& peer) {
     const std::size_t apart = peer.gateway ? connections_for_the_gateway : 0;
     const std::size_t most = connections_max();
-    if (connections_.size() < most + apart) {
-        if (connections_.size() < most - most / 20) said_full_ = false;
+    if (clients_.size() < most + apart) {
+        if (clients_.size() < most - most / 20) said_full_ = false;
         return true;
     }
     ++connections_refused_;
@@ -96,28 +96,28 @@ bool Server::has_place_for(const Session::Peer& peer) {
             "{} connections, the most there may be: new ones are refused; [broker] max_connections or the "
             "limit "
             "of open files (ulimit -n) is to be raised",
-            connections_.size());
+            clients_.size());
     }
     said_full_ = true;
     return false;
 }
 
-void Server::wake(Session& session) {
-    const auto found = connections_.find(&session);
-    if (found != connections_.end()) touch(*found->second);
+void Server::wake(Connection& connection) {
+    const auto found = clients_.find(&connection);
+    if (found != clients_.end()) touch(*found->second);
 }
 
-void Server::touch(Connection& connection) {
-    if (connection.touched) return;
-    connection.touched = true;
-    touched_.push_back(connection.shared_from_this());
+void Server::touch(ClientSocket& client) {
+    if (client.on.touched) return;
+    client.on.touched = true;
+    touched_.push_back(client.shared_from_this());
     end_turn_soon();
 }
 
-void Server::resume_later(Connection& connection) {
-    if (connection.resuming) return;
-    connection.resuming = true;
-    resumable_.push_back(connection.shared_from_this());
+void Server::resume_later(ClientSocket& client) {
+    if (client.on.resumable) return;
+    client.on.resumable = true;
+    resumable_.push_back(client.shared_from_this());
     if (!reading_is_held()) end_turn_soon();
 }
 
@@ -134,52 +134,52 @@ void Server::end_turn() {
     const Time now = io::now();
     if (broker_.next_deadline() <= now) broker_.on_time(now, io::wall_now());
     if (!reading_is_held()) {
-        std::vector<ConnectionPtr> again;
+        std::vector<ClientSocketPtr> again;
         again.swap(resumable_);
-        for (const ConnectionPtr& connection : again) {
-            connection->resuming = false;
-            connection->resume(now);
+        for (const ClientSocketPtr& client : again) {
+            client->on.resumable = false;
+            client->resume(now);
         }
     }
     serve_touched(now);
     note_alarm();
     log_.flush(waited_for_);
     await_broker_deadline();
-    if (stopping_ && connections_.empty()) finish_stop();
+    if (stopping_ && clients_.empty()) finish_stop();
 }
 
 void Server::serve_touched(Time now) {
-    std::vector<ConnectionPtr> serving;
+    std::vector<ClientSocketPtr> serving;
     serving.swap(touched_);
-    for (const ConnectionPtr& connection : serving) {
-        connection->touched = false;
-        connection->send(now);
-        if (connection->finished()) {
-            forget(connection, now);
+    for (const ClientSocketPtr& client : serving) {
+        client->on.touched = false;
+        client->send(now);
+        if (client->finished()) {
+            forget(client, now);
         } else {
-            note_waiting(connection);
+            note_waiting(client);
         }
     }
 }
 
-void Server::note_waiting(const ConnectionPtr& connection) {
-    const LogPosition position = connection->session().waits_for();
+void Server::note_waiting(const ClientSocketPtr& client) {
+    const LogPosition position = client->connection().waits_for();
     if (position == 0) return;
     if (position <= log_.durable()) {  // nothing will be written on its account
-        connection->session().on_durable(log_.durable());
-        return touch(*connection);
+        client->connection().on_durable(log_.durable());
+        return touch(*client);
     }
     waited_for_ = std::max(waited_for_, position);
-    if (connection->waiting) return;
-    connection->waiting = true;
-    waiting_.push_back(connection);
+    if (client->on.waiting) return;
+    client->on.waiting = true;
+    waiting_.push_back(client);
 }
 
-void Server::forget(const ConnectionPtr& connection, Time now) {
-    const ConnectionPtr kept = connection;
-    if (connections_.erase(&kept->session()) == 0) return;
-    const std::string_view reason = kept->session().close_reason();
-    if (!reason.empty()) log::info("{}: {}", kept->session().peer().address, reason);
+void Server::forget(const ClientSocketPtr& client, Time now) {
+    const ClientSocketPtr kept = client;
+    if (clients_.erase(&kept->connection()) == 0) return;
+    const std::string_view reason = kept->connection().close_reason();
+    if (!reason.empty()) log::info("{}: {}", kept->connection().peer().address, reason);
     kept->drop(now);
 }
 
@@ -199,14 +199,14 @@ void Server::on_log_written() {
 
 void Server::release_waiting() {
     const LogPosition durable = log_.durable();
-    std::erase_if(waiting_, [&](const ConnectionPtr& connection) {
-        Session& session = connection->session();
-        if (!connection->finished() && session.waits_for() != 0) {
-            session.on_durable(durable);
-            touch(*connection);
+    std::erase_if(waiting_, [&](const ClientSocketPtr& client) {
+        Connection& connection = client->connection();
+        if (!client->finished() && connection.waits_for() != 0) {
+            connection.on_durable(durable);
+            touch(*client);
         }
-        if (!connection->finished() && session.waits_for() != 0) return false;
-        connection->waiting = false;
+        if (!client->finished() && connection.waits_for() != 0) return false;
+        client->on.waiting = false;
         return true;
     });
 }
@@ -265,9 +265,9 @@ void Server::tick() {
     give_memory_back(now);
     log_.flush_all();
     connections_not_read_ = 0;
-    for (const auto& [session, connection] : connections_) {
-        connection->on_tick(now);
-        if (session->choked()) ++connections_not_read_;
+    for (const auto& [connection, client] : clients_) {
+        client->on_tick(now);
+        if (connection->choked()) ++connections_not_read_;
     }
     if (now >= stop_deadline_) return finish_stop();
     tick_.expires_at(std::min(now + seconds(1), stop_deadline_));
@@ -281,9 +281,9 @@ void Server::stop(Duration patience) {
     stopping_ = true;
     const Time now = io::now();
     stop_deadline_ = now + patience;
-    for (const auto& [session, connection] : connections_) {
-        connection->session().shut_down("the broker is being stopped", now);
-        touch(*connection);
+    for (const auto& [connection, client] : clients_) {
+        client->connection().shut_down("the broker is being stopped", now);
+        touch(*client);
     }
     end_turn_soon();
     tick_.cancel();

@@ -15,16 +15,16 @@
 #include <vector>
 
 #include "broker/core/broker.h"
-#include "broker/core/session.h"
+#include "broker/core/connection.h"
 #include "broker/log/log.h"
-#include "broker/shell/connection.h"
+#include "broker/shell/client_socket.h"
 #include "io/loop.h"
 
 namespace havn::broker {
 
 class Server final : public Waker {
   public:
-    static constexpr std::size_t read_bytes = 256u << 10;  // from one connection before the next has its turn
+    static constexpr std::size_t read_bytes = 256u << 10;  // from one client before the next has its turn
 
     Server(io::Loop& loop, std::unique_ptr<Storage> storage, const Config& config);
     ~Server() override;
@@ -32,9 +32,9 @@ class Server final : public Waker {
     // Recovers the log and puts the configuration in force. Once, first.
     Result<> open();
 
-    void add_connection(io::StreamSocket socket, Session::Peer peer);
+    void add_connection(io::StreamSocket socket, Connection::Peer peer);
     Result<> apply(const Config& config);  // Error::conflict as Broker::apply
-    Result<std::uint64_t> purge(std::string_view queue);
+    Result<std::uint64_t> purge(std::string_view vhost, std::string_view queue);
 
     // Says good-bye to all, waits up to `patience` for their answers, syncs the log; then stopped() holds.
     void stop(Duration patience);
@@ -54,12 +54,12 @@ class Server final : public Waker {
 
     Broker& broker() { return broker_; }
     const Log& log() const { return log_; }
-    std::size_t connections() const { return connections_.size(); }
+    std::size_t connections() const { return clients_.size(); }
 
     // For connections.
-    void wake(Session& session) override;
-    void touch(Connection& connection);
-    void resume_later(Connection& connection);
+    void wake(Connection& connection) override;
+    void touch(ClientSocket& client);
+    void resume_later(ClientSocket& client);
     bool reading_is_held() const {
         return log_.behind() && !held_back_;
     }  // acks are read on a full disk, too
@@ -67,19 +67,19 @@ class Server final : public Waker {
     std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_bytes_}; }
 
   private:
-    using ConnectionPtr = std::shared_ptr<Connection>;
+    using ClientSocketPtr = std::shared_ptr<ClientSocket>;
 
     void end_turn_soon();
     void end_turn();
     void serve_touched(Time now);
-    void note_waiting(const ConnectionPtr& connection);
-    void forget(const ConnectionPtr& connection, Time now);
+    void note_waiting(const ClientSocketPtr& client);
+    void forget(const ClientSocketPtr& client, Time now);
     void on_log_written();
     void release_waiting();
     void hold_publishers_back_if_full();
     void note_alarm();
     void give_memory_back(Time now);
-    bool has_place_for(const Session::Peer& peer);
+    bool has_place_for(const Connection::Peer& peer);
     void await_broker_deadline();
     void tick();
     void finish_stop();
@@ -89,8 +89,8 @@ class Server final : public Waker {
     Log log_;
     Broker broker_;
     Config first_config_;
-    std::unordered_map<const Session*, ConnectionPtr> connections_;
-    std::vector<ConnectionPtr> touched_, waiting_, resumable_;
+    std::unordered_map<const Connection*, ClientSocketPtr> clients_;  // by their connection
+    std::vector<ClientSocketPtr> touched_, waiting_, resumable_;
     std::unique_ptr<char[]> read_buffer_;
     std::size_t read_buffer_bytes_ = 0;
     LogPosition waited_for_ = 0;

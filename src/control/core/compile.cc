@@ -218,11 +218,11 @@ broker::Config compile_broker(const manifest::Manifest& manifest, const Placemen
         if (name != platform_user) config.users.push_back({name, password, false});
     }
     for (const manifest::Queue& queue : manifest.queues) {
-        config.queues.push_back({.name = queue.name,
-                                 .message_ttl = queue.ttl,
-                                 .max_attempts = queue.max_attempts,
-                                 .backoff_min = queue.backoff.min,
-                                 .backoff_max = queue.backoff.max});
+        config.vhosts[0].queues.push_back({.name = queue.name,
+                                           .message_ttl = queue.ttl,
+                                           .max_attempts = queue.max_attempts,
+                                           .backoff_min = queue.backoff.min,
+                                           .backoff_max = queue.backoff.max});
     }
     return config;
 }

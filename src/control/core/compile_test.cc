@@ -176,10 +176,10 @@ TEST(Compile, limits_of_the_gateway_reach_it) {
 
 TEST(Compile, queues_reach_the_broker_with_their_policies) {
     const Compiled all = compiled(shop);
-    ASSERT_EQ(all.broker.queues.size(), 1u);
-    EXPECT_EQ(all.broker.queues[0].name, "invoices");
-    EXPECT_EQ(all.broker.queues[0].max_attempts, 5u);
-    EXPECT_EQ(all.broker.queues[0].backoff_max, milliseconds(300'000));
+    ASSERT_EQ(all.broker.vhosts[0].queues.size(), 1u);
+    EXPECT_EQ(all.broker.vhosts[0].queues[0].name, "invoices");
+    EXPECT_EQ(all.broker.vhosts[0].queues[0].max_attempts, 5u);
+    EXPECT_EQ(all.broker.vhosts[0].queues[0].backoff_max, milliseconds(300'000));
 }
 
 TEST(Compile, the_folder_names_the_app_that_has_no_name) {
