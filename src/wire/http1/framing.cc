@@ -138,6 +138,30 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
     return text.size() >= prefix.size() && equal_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
+// What requests and responses say about this hop alone.
+struct HopFields {
+    ConnectionTokens connection;
+    FramingFields framing;
+    std::string_view upgrade;
+
+    void add(const Header& header) {
+        switch (header.field) {
+            case Field::connection:
+                connection.add(header.value);
+                break;
+            case Field::content_length:
+            case Field::transfer_encoding:
+                framing.add(header);
+                break;
+            case Field::upgrade:
+                upgrade = header.value;
+                break;
+            default:
+                break;
+        }
+    }
+};
+
 // Splits the target into host and path: RFC 9112 §3.2.
 Rule read_target(const RequestHead& head, RequestFacts& facts) {
     const std::string_view target = head.target;
@@ -182,30 +206,13 @@ std::expected<std::uint64_t, Rule> parse_length(std::string_view value) {
 
 std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
     RequestFacts facts;
-    ConnectionTokens connection;
-    FramingFields framing;
+    HopFields hop;
     const Header* host = nullptr;
-    std::string_view upgrade;
     for (const Header& header : head.headers) {
         switch (header.field) {
             case Field::host:
                 if (host) return std::unexpected(Rule::host_repeated);
                 host = &header;
-                break;
-            case Field::connection:
-                connection.add(header.value);
-                break;
-            case Field::content_length:
-            case Field::transfer_encoding:
-                framing.add(header);
-                break;
-            case Field::upgrade:
-                upgrade = header.value;
-                break;
-            case Field::te:
-                for_each_item(header.value, [&](std::string_view item) {
-                    facts.accepts_trailers |= equal_ignoring_case(item, "trailers");
-                });
                 break;
             case Field::expect:
                 if (head.minor == 0) break;
@@ -213,57 +220,41 @@ std::expected<RequestFacts, Rule> inspect(const RequestHead& head) {
                 facts.expects_other = !facts.expects_continue;
                 break;
             default:
+                hop.add(header);
                 break;
         }
     }
-    if (connection.too_many()) return std::unexpected(Rule::connection_options);
+    if (hop.connection.too_many()) return std::unexpected(Rule::connection_options);
     if (const Rule rule = read_target(head, facts); rule != Rule::none) return std::unexpected(rule);
     if (!host && head.minor == 1) return std::unexpected(Rule::host_missing);
     if (host && !valid_host(host->value)) return std::unexpected(Rule::host_invalid);
     if (host && !facts.absolute) facts.host = host->value;
 
-    const std::expected<Framing, Rule> body = decide(framing, head.minor);
+    const std::expected<Framing, Rule> body = decide(hop.framing, head.minor);
     if (!body) return std::unexpected(body.error());
     facts.body = body->kind == Framing::Kind::length && body->length == 0 ? Framing{} : *body;
-    facts.keep_alive = connection.persistent(head.minor);
-    facts.nominated = connection.nominated;
-    if (connection.upgrade && head.minor == 1) facts.upgrade = upgrade;
+    facts.keep_alive = hop.connection.persistent(head.minor);
+    facts.nominated = hop.connection.nominated;
+    if (hop.connection.upgrade && head.minor == 1) facts.upgrade = hop.upgrade;
     return facts;
 }
 
 std::expected<ResponseFacts, Rule> inspect(const ResponseHead& head, Method method) {
     ResponseFacts facts;
-    ConnectionTokens connection;
-    FramingFields framing;
-    framing.length_may_repeat = true;
-    std::string_view upgrade;
-    for (const Header& header : head.headers) {
-        switch (header.field) {
-            case Field::connection:
-                connection.add(header.value);
-                break;
-            case Field::content_length:
-            case Field::transfer_encoding:
-                framing.add(header);
-                break;
-            case Field::upgrade:
-                upgrade = header.value;
-                break;
-            default:
-                break;
-        }
-    }
-    if (connection.too_many()) return std::unexpected(Rule::connection_options);
-    facts.keep_alive = connection.persistent(head.minor);
-    facts.nominated = connection.nominated;
-    if (connection.upgrade) facts.upgrade = upgrade;
+    HopFields hop;
+    hop.framing.length_may_repeat = true;
+    for (const Header& header : head.headers) hop.add(header);
+    if (hop.connection.too_many()) return std::unexpected(Rule::connection_options);
+    facts.keep_alive = hop.connection.persistent(head.minor);
+    facts.nominated = hop.connection.nominated;
+    if (hop.connection.upgrade) facts.upgrade = hop.upgrade;
     if (head.status < 200 || head.status == 204) return facts;
-    if (framing.length_repeated) facts.folded_length = framing.length;
+    if (hop.framing.length_repeated) facts.folded_length = hop.framing.length;
     if (head.status == 304 || method == Method::head) {  // no body, but its length is passed on
-        if (framing.length_rule != Rule::none) return std::unexpected(framing.length_rule);
+        if (hop.framing.length_rule != Rule::none) return std::unexpected(hop.framing.length_rule);
         return facts;
     }
-    const std::expected<Framing, Rule> body = decide(framing, head.minor);
+    const std::expected<Framing, Rule> body = decide(hop.framing, head.minor);
     if (!body) return std::unexpected(body.error());
     facts.body = *body;
     if (facts.body.kind == Framing::Kind::none) {

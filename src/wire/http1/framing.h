@@ -42,7 +42,6 @@ struct RequestFacts {
     bool keep_alive = false;
     bool expects_continue = false;  // Expect: 100-continue of a 1.1 client
     bool expects_other = false;     // may be answered 417
-    bool accepts_trailers = false;  // TE: trailers
     Nominated nominated;
     std::string_view upgrade;  // Upgrade, when Connection names it in a 1.1 request
     std::string_view host;  // with port; of an absolute-form target before that of Host; may be empty in 1.0
