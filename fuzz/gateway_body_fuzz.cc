@@ -1,5 +1,5 @@
-// Re-framing a body in place: whatever the bytes and however they are cut, what is sent is the same, means
-// the same, and stays within the room a buffer has.
+// Framing a body anew in place: whatever the bytes and however they are cut, what is sent means the same, and
+// stays within the room a buffer has.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -7,7 +7,7 @@
 
 #include "gateway/core/http1/body.h"
 
-using havn::gateway::Body;
+using namespace havn::gateway;
 using havn::http1::Framing;
 using havn::http1::Rule;
 
@@ -28,26 +28,27 @@ struct Sent {
 
 namespace {
 
-Sent pass(Framing framing, Body::Coding coding, std::string_view input, std::size_t piece) {
-    Body body(framing, coding);
+Sent pass(Framing framing, BodyEncoder::Coding coding, std::string_view input, std::size_t piece) {
+    BodyDecoder decoder(framing);
+    const BodyEncoder encoder(coding);
     Sent sent;
-    while (!input.empty() && !body.done()) {
+    while (!input.empty() && !decoder.done()) {
         const std::string_view part = input.substr(0, piece);
-        std::vector<char> memory(Body::headroom + part.size() + Body::tailroom);
-        std::copy(part.begin(), part.end(), memory.begin() + Body::headroom);
-        const Body::Piece rewritten = body.rewrite(memory.data() + Body::headroom, part.size());
-        sent.malformed = rewritten.rule != Rule::none;
+        Buffer buffer(Buffer::headroom + part.size() + Buffer::tailroom);
+        buffer.append(part);
+        const BodyDecoder::Decoded decoded = decoder.decode(buffer.first(), buffer.size());
+        sent.malformed = decoded.rule != Rule::none;
         if (sent.malformed) return sent;
-        require(rewritten.send.empty() ||
-                (rewritten.send.data() >= memory.data() &&
-                 rewritten.send.data() + rewritten.send.size() <= memory.data() + memory.size()));
-        require(body.done() || rewritten.eaten == part.size());
-        sent.bytes += rewritten.send;
+        require(decoded.payload.empty() ||
+                (decoded.payload.data() >= buffer.first() && decoded.payload.end() <= buffer.text().end()));
+        require(decoder.done() || decoded.eaten == part.size());
+        const std::string rest(buffer.text().substr(decoded.eaten));
+        const Piece found{.bytes = decoded.payload, .in = &buffer, .last = decoder.done()};
+        sent.bytes += encoder.encode(found);
+        require(buffer.text().substr(decoded.eaten) == rest);  // what is not of this body is still there
         input.remove_prefix(part.size());
     }
-    std::string_view end;
-    sent.complete = body.done() || body.finish(end);
-    sent.bytes += end;
+    sent.complete = decoder.done() || decoder.finish();
     return sent;
 }
 
@@ -60,17 +61,20 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const Framing framing{static_cast<Framing::Kind>(data[1] % 4), data[1] / 4u};
     const bool chunked = framing.kind == Framing::Kind::chunked;
 
-    const Sent plain = pass(framing, Body::Coding::identity, input, piece);
-    const Sent whole = pass(framing, Body::Coding::identity, input, input.size() + 1);
+    const Sent plain = pass(framing, BodyEncoder::Coding::identity, input, piece);
+    const Sent whole = pass(framing, BodyEncoder::Coding::identity, input, input.size() + 1);
     require(plain.malformed == whole.malformed && plain.complete == whole.complete);
     require(plain.malformed || plain.bytes == whole.bytes);
     if (!chunked && framing.kind != Framing::Kind::until_close) return 0;
 
-    const Sent sent = pass(framing, Body::Coding::chunked, input, piece);
+    Sent sent = pass(framing, BodyEncoder::Coding::chunked, input, piece);
     require(sent.malformed == plain.malformed && sent.complete == plain.complete);
     if (sent.malformed) return 0;
+    if (sent.complete && !chunked) {
+        sent.bytes += BodyEncoder(BodyEncoder::Coding::chunked).encode({.last = true});
+    }
     const Sent back =
-        pass({Framing::Kind::chunked, 0}, Body::Coding::identity, sent.bytes, input.size() + 64);
+        pass({Framing::Kind::chunked, 0}, BodyEncoder::Coding::identity, sent.bytes, input.size() + 64);
     require(!back.malformed && back.complete == sent.complete && back.bytes == plain.bytes);
     return 0;
 }

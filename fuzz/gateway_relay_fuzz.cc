@@ -18,7 +18,8 @@
 #include <vector>
 
 #include "gateway/core/http1/body.h"
-#include "gateway/core/http1/forward.h"
+#include "gateway/core/http1/upstream_source.h"
+#include "gateway/shell/log_writer.h"
 #include "gateway/shell/worker.h"
 #include "io/fd.h"
 #include "wire/http1/framing.h"
@@ -171,9 +172,9 @@ class Run {
         require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
         client_ = io::Fd(ends[0]);
         const std::optional<IpAddress> address = parse_ip("127.0.0.1");
-        Admission::Place place = harness_.worker.place_for_one(true);
+        Admission::Place place = harness_.worker.acceptor().place_for_one(true);
         require(address && place);
-        harness_.worker.accepted(io::Fd(ends[1]), *address, std::move(place), nullptr);
+        harness_.worker.acceptor().accepted(io::Fd(ends[1]), *address, std::move(place), nullptr);
         require(::send(client_.get(), request_.bytes.data(), request_.bytes.size(), MSG_NOSIGNAL) > 0);
         if (behaviour_ & client_finishes) ::shutdown(client_.get(), SHUT_WR);
         for (std::size_t turn = 0; turn < turns_max_ && client_; ++turn) {
@@ -244,7 +245,7 @@ class Run {
             text.remove_prefix(parsed.bytes);
             if (head.status == 101) return;
             if (head.status < 200) {
-                require(++interims <= interim_max);
+                require(++interims <= UpstreamSource::interim_max);
                 for (const http1::Header& header : head.headers) {
                     require(!http1::row(header.field).hop_by_hop);
                 }
@@ -259,13 +260,12 @@ class Run {
 
     // Takes the body off `text`. False: it was cut short.
     static bool check_body(http1::Framing framing, std::string_view& text) {
-        std::vector<char> memory(Body::headroom + text.size() + Body::tailroom);
-        text.copy(memory.data() + Body::headroom, text.size());
-        Body body(framing, Body::Coding::identity);
-        const Body::Piece piece = body.rewrite(memory.data() + Body::headroom, text.size());
-        require(piece.rule == http1::Rule::none);
-        require(body.done() || piece.eaten == text.size());
-        text.remove_prefix(piece.eaten);
+        std::string memory(text);
+        BodyDecoder body(framing);
+        const BodyDecoder::Decoded decoded = body.decode(memory.data(), memory.size());
+        require(decoded.rule == http1::Rule::none);
+        require(body.done() || decoded.eaten == text.size());
+        text.remove_prefix(decoded.eaten);
         return body.done();
     }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "gateway/shell/worker.h"
 #include "io/net.h"
 
 namespace havn::gateway {
@@ -18,45 +17,8 @@ constexpr int pieces_max = 64;  // sent before others have their turn
 
 }  // namespace
 
-std::string_view Publisher::name(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::confirmed:
-            return "confirmed";
-        case Outcome::unroutable:
-            return "unroutable";
-        case Outcome::refused:
-            return "refused";
-        case Outcome::blocked:
-            return "blocked";
-        case Outcome::withdrawn:
-        case Outcome::timed_out:
-            return "timeout";
-    }
-    return "";
-}
-
-std::string_view Publisher::message(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::confirmed:
-            return "the job is queued";
-        case Outcome::unroutable:
-            return "the queue of this route does not exist; the job was not accepted";
-        case Outcome::refused:
-            return "the broker refused the job; it was not accepted";
-        case Outcome::blocked:
-            return "the broker takes no messages now; the job was not accepted, send it again later";
-        case Outcome::withdrawn:
-            return "the broker did not take the job in time; it was not accepted, send it again";
-        case Outcome::timed_out:
-            return "the broker did not confirm the job in time; it may have been accepted all the same, so "
-                   "send it "
-                   "again only if doing it twice does no harm";
-    }
-    return "";
-}
-
 AmqpPublisher::~AmqpPublisher() {
-    worker_.deadlines().clear(*this);
+    environment_.deadlines.clear(*this);
 }
 
 void AmqpPublisher::set_broker(const BrokerAddress& broker) {
@@ -76,9 +38,9 @@ void AmqpPublisher::forget(Waiter& waiter) {
 }
 
 bool AmqpPublisher::give_up(Waiter& waiter) {
-    const Time asked = worker_.now() - broker_.confirm_timeout;
+    const Time asked = environment_.clock.now() - broker_.confirm_timeout;
     const bool unread = socket_.is_open() && sender_.is_silent_since(asked) && peer_has_unread();
-    const JobSender::GivenUp given_up = sender_.give_up(waiter, asked, worker_.now(), unread);
+    const JobSender::GivenUp given_up = sender_.give_up(waiter, asked, environment_.clock.now(), unread);
     if (!given_up.end_because.empty() && socket_.is_open()) disconnect(given_up.end_because);
     return given_up.withdrawn;
 }
@@ -96,22 +58,23 @@ std::string_view AmqpPublisher::blocked_reason() const {
 
 // When there are jobs and the pause after a failure is over; else that is what the timer waits for.
 void AmqpPublisher::connect() {
-    if (!sender_.wants_connection(worker_.now())) return arm();
+    if (!sender_.wants_connection(environment_.clock.now())) return arm();
     const Result<io::Address> address = io::parse_address(broker_.address);
     if (!address) return disconnect(address.error().text());
     const auto& endpoint = address->endpoint;
     const int kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     io::Fd fd(::socket(endpoint.protocol().family(), kind, 0));
-    if (!fd && worker_.free_descriptors(errno)) fd.reset(::socket(endpoint.protocol().family(), kind, 0));
+    if (!fd && environment_.descriptors.free_some(errno))
+        fd.reset(::socket(endpoint.protocol().family(), kind, 0));
     if (!fd) return disconnect(fail_errno("socket").error().message);
     socket_ = Socket(std::move(fd));
     connecting_ = true;
-    connect_by_ = worker_.now() + connect_timeout;
+    connect_by_ = environment_.clock.now() + connect_timeout;
     arm();
     const int connected = ::connect(socket_.fd(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
     if (connected != 0 && errno != EINPROGRESS) return disconnect(fail_errno("connect").error().message);
     socket_.not_writable_yet();
-    const Result<> added = worker_.poller().add(socket_.fd(), *this, Poller::edge);
+    const Result<> added = environment_.poller.add(socket_.fd(), *this, Poller::edge);
     if (!added) disconnect(added.error().message);
 }
 
@@ -121,14 +84,14 @@ void AmqpPublisher::connected() {
     ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return disconnect(fail_errno("connect", error).error().message);
     connecting_ = false;
-    sender_.opened({broker_.user, broker_.password, broker_.vhost}, worker_.now());
+    sender_.opened({broker_.user, broker_.password, broker_.vhost}, environment_.clock.now());
 }
 
 void AmqpPublisher::disconnect(std::string_view why) {
     if (sender_.failures() == 0) log::warning("broker {}: {}; connecting again", broker_.address, why);
     socket_.close();
     connecting_ = false;
-    sender_.closed(worker_.now());
+    sender_.closed(environment_.clock.now());
     arm();
 }
 
@@ -141,15 +104,15 @@ void AmqpPublisher::arm() {
         due = sender_.has_waiting() ? sender_.retry_at() : Time::max();
     }
     if (due == std::exchange(armed_, due)) return;
-    if (due == Time::max()) return worker_.deadlines().clear(*this);
-    worker_.deadlines().set(*this, due);
+    if (due == Time::max()) return environment_.deadlines.clear(*this);
+    environment_.deadlines.set(*this, due);
 }
 
 void AmqpPublisher::on_deadline() {
     armed_ = Time::max();
     if (!socket_.is_open()) return connect();
     if (connecting_) return disconnect("no answer");
-    const Result<> in_time = sender_.on_time(worker_.now());
+    const Result<> in_time = sender_.on_time(environment_.clock.now());
     if (!in_time) return disconnect(in_time.error().message);
     arm();
 }
@@ -187,7 +150,7 @@ void AmqpPublisher::receive() {
         if (received.status == Socket::Status::blocked) return;
         if (received.status != Socket::Status::ok) return disconnect("connection closed");
         const unsigned failures = sender_.failures();
-        const Result<> taken = sender_.receive({buffer, received.size}, worker_.now());
+        const Result<> taken = sender_.receive({buffer, received.size}, environment_.clock.now());
         if (!taken) return disconnect(taken.error().message);
         log_progress(failures);
     }

@@ -8,15 +8,24 @@
 
 #include "gateway/core/publisher.h"
 #include "gateway/core/turn/deadlines.h"
+#include "gateway/core/turn/turn_clock.h"
+#include "gateway/shell/descriptors.h"
+#include "gateway/shell/poller.h"
 #include "gateway/shell/socket.h"
 
 namespace havn::gateway {
 
-class Worker;
-
 class AmqpPublisher : public Publisher, public Pollable, public Timer {
   public:
-    explicit AmqpPublisher(Worker& worker) : worker_(worker) {}
+    // What it uses; all of it outlives it.
+    struct Environment {
+        TurnClock& clock;
+        Deadlines& deadlines;
+        Poller& poller;
+        Descriptors& descriptors;
+    };
+
+    explicit AmqpPublisher(const Environment& environment) : environment_(environment) {}
     ~AmqpPublisher() override;
 
     void set_broker(const BrokerAddress& broker) override;
@@ -38,7 +47,7 @@ class AmqpPublisher : public Publisher, public Pollable, public Timer {
     void arm();
     bool peer_has_unread() const;
 
-    Worker& worker_;
+    Environment environment_;
     BrokerAddress broker_;
     Socket socket_;
     bool connecting_ = false;

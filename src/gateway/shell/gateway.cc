@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text/prometheus.h"
 #include "contract/link.h"
+#include "gateway/shell/log_writer.h"
 #include "gateway/shell/worker.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -68,7 +69,7 @@ class Gateway {
     Result<> share_out_sockets();
     void post_to_all(const std::function<void(Worker&)>& job);
     void on_thread_ended(std::size_t id);
-    void shed_beside(const Worker* asking, Duration idle);
+    void shed_beside(const Acceptor* asking, Duration idle);
     void apply_config(Config config);
     void apply_limits();
     void load_config();
@@ -97,7 +98,7 @@ class Gateway {
     std::size_t threads_begun_ = 0;
     std::map<std::pair<std::string, std::string>, std::vector<io::Fd>> sockets_;  // by name and address
     std::shared_ptr<const Config> config_ = std::make_shared<const Config>();
-    Services::Table endpoints_;
+    Clusters::Table endpoints_;
     std::uint64_t version_ = 0;
     std::map<std::uint64_t, std::set<std::size_t>>
         applying_;  // version -> threads that have not applied it yet
@@ -107,18 +108,18 @@ class Gateway {
     bool stopping_ = false;
 };
 
-std::set<std::string> addresses(const Services::Table& table) {
+std::set<std::string> addresses(const Clusters::Table& table) {
     std::set<std::string> all;
     for (const auto& [service, entries] : table) {
-        for (const Services::Entry& entry : entries) all.insert(entry.address);
+        for (const Clusters::Entry& entry : entries) all.insert(entry.address);
     }
     return all;
 }
 
-Services::Table table_of(const link::Endpoints& message) {
-    Services::Table table;
+Clusters::Table table_of(const link::Endpoints& message) {
+    Clusters::Table table;
     for (const auto& [service, endpoints] : message.services) {
-        std::vector<Services::Entry>& entries = table[service];
+        std::vector<Clusters::Entry>& entries = table[service];
         for (const link::Endpoint& endpoint : endpoints)
             entries.push_back({endpoint.address, endpoint.instance});
     }
@@ -126,17 +127,17 @@ Services::Table table_of(const link::Endpoints& message) {
 }
 
 // Addresses by service.
-Json to_json(const Services::Table& table) {
+Json to_json(const Clusters::Table& table) {
     Json json = Json::object();
     for (const auto& [service, entries] : table) {
         Json& list = json[service] = Json::array();
-        for (const Services::Entry& entry : entries) list.push_back(entry.address);
+        for (const Clusters::Entry& entry : entries) list.push_back(entry.address);
     }
     return json;
 }
 
 Result<> Gateway::run() {
-    shared_.shed_elsewhere = [this](const Worker& asking, Duration idle) {
+    shared_.shed_elsewhere = [this](const Acceptor& asking, Duration idle) {
         loop_.post([this, asking = &asking, idle] { shed_beside(asking, idle); });
     };
     apply_limits();
@@ -172,9 +173,9 @@ void Gateway::post_to_all(const std::function<void(Worker&)>& job) {
     }
 }
 
-void Gateway::shed_beside(const Worker* asking, Duration idle) {
+void Gateway::shed_beside(const Acceptor* asking, Duration idle) {
     post_to_all([asking, idle](Worker& worker) {
-        if (&worker != asking) worker.shed_idle(shed_beside_max, idle);
+        if (&worker.acceptor() != asking) worker.acceptor().shed_idle(shed_beside_max, idle);
     });
 }
 
@@ -331,7 +332,7 @@ void Gateway::on_thread_ended(std::size_t id) {
 }
 
 void Gateway::take_endpoints(const link::Endpoints& message) {
-    const Services::Table table = table_of(message);
+    const Clusters::Table table = table_of(message);
     version_ = message.version;
     std::set<std::size_t> ids;
     for (const Thread& thread : threads_) ids.insert(thread.id);

@@ -6,14 +6,15 @@
 #include <cerrno>
 #include <cstring>
 
-#include "gateway/shell/worker.h"
+#include "gateway/shell/acceptor.h"
 
 namespace havn::gateway {
+namespace {
 
-static constexpr int accepts_per_event = 64;  // so that a flood of connections starves no request
+constexpr int accepts_per_event = 64;  // a flood of connections leaves time for requests
 
 // A Unix socket's peer is on this machine.
-static IpAddress ip_of(const sockaddr_storage& address) {
+IpAddress ip_of(const sockaddr_storage& address) {
     IpAddress ip{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     if (address.ss_family == AF_INET) {
         std::memcpy(ip.data() + 12, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, 4);
@@ -23,22 +24,25 @@ static IpAddress ip_of(const sockaddr_storage& address) {
     return ip;
 }
 
+}  // namespace
+
 void Listener::on_ready(std::uint32_t) {
     for (int i = 0; i < accepts_per_event; ++i) {
         // The event is for one: nobody has to make room for a second one that may not be there.
-        Admission::Place place = i == 0 ? worker_.place_for_one(of_edge()) : worker_.place_at_hand(of_edge());
+        Admission::Place place =
+            i == 0 ? acceptor_.place_for_one(of_edge()) : acceptor_.place_at_hand(of_edge());
         if (!place) return;
         sockaddr_storage address{};
         socklen_t size = sizeof address;
         io::Fd fd(
             ::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd) {
-            worker_.accepted(std::move(fd), ip_of(address), std::move(place), service_);
+            acceptor_.accepted(std::move(fd), ip_of(address), std::move(place), service_);
             continue;
         }
         if (errno == EAGAIN) return;
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        return worker_.accept_failed(errno);
+        return acceptor_.accept_failed(errno);
     }
 }
 

@@ -7,11 +7,12 @@
 #include <thread>
 #include <vector>
 
+#include "gateway/core/turn/log_buffer.h"
 #include "io/rotating_file.h"
 
 namespace havn::gateway {
 
-class LogWriter {
+class LogWriter final : public LineSink {
   public:
     static constexpr std::size_t backlog_max = 16u << 20;  // bytes; past it lines are dropped
 
@@ -19,7 +20,7 @@ class LogWriter {
     ~LogWriter();  // writes what is left
 
     // Whole lines. Safe from any thread. False: dropped, the disk does not keep up.
-    bool submit(std::string lines);
+    bool submit(std::string lines) override;
 
   private:
     void run();

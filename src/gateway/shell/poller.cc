@@ -38,15 +38,13 @@ void Poller::dispatch() {
         const epoll_event event = events_[static_cast<std::size_t>(next_++)];
         if (event.data.ptr) static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
     }
-    retired_.clear();
 }
 
-void Poller::retire(std::unique_ptr<Pollable> target) {
+void Poller::forget(const Pollable& target) {
     for (int i = next_; i < count_; ++i) {
         epoll_event& event = events_[static_cast<std::size_t>(i)];
-        if (event.data.ptr == target.get()) event.data.ptr = nullptr;
+        if (event.data.ptr == &target) event.data.ptr = nullptr;
     }
-    retired_.push_back(std::move(target));
 }
 
 }  // namespace havn::gateway

@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "base/error.h"
@@ -36,18 +35,17 @@ class Poller {
     // Waits for events; calls nothing yet.
     void wait(milliseconds timeout);
 
-    // Calls on_ready() for each. A target may be retired by an earlier one: it is told nothing then.
+    // Calls on_ready() for each. A target may be forgotten meanwhile: it is told nothing then.
     void dispatch();
 
-    // Destroys `target` after the present turn, since events of it may be pending.
-    void retire(std::unique_ptr<Pollable> target);
+    // Tells `target`, which was removed or whose descriptor was closed, nothing of the events that wait.
+    void forget(const Pollable& target);
 
   private:
     io::Fd epoll_;
     std::vector<epoll_event> events_;
     int count_ = 0;
     int next_ = 0;
-    std::vector<std::unique_ptr<Pollable>> retired_;
 };
 
 }  // namespace havn::gateway

@@ -9,7 +9,7 @@
 
 namespace havn::gateway {
 
-class Worker;
+class Acceptor;
 
 struct Shared {
     MemoryBudget memory{64u << 20};
@@ -17,7 +17,8 @@ struct Shared {
     Alarms alarms;
 
     // Asks the other threads to close idle connections too. Safe from any thread.
-    std::function<void(const Worker& asking, Duration idle)> shed_elsewhere = [](const Worker&, Duration) {};
+    std::function<void(const Acceptor& asking, Duration idle)> shed_elsewhere = [](const Acceptor&,
+                                                                                   Duration) {};
 };
 
 }  // namespace havn::gateway

@@ -10,86 +10,78 @@ namespace havn::gateway {
 
 using Kind = http1::Framing::Kind;
 
-Body::Body(http1::Framing received, Coding sent) : received_(received), sent_(sent) {
-    done_ = received.kind == Kind::none || (received.kind == Kind::length && received.length == 0);
-}
+BodyDecoder::BodyDecoder(http1::Framing framing)
+    : framing_(framing),
+      done_(framing.kind == Kind::none || (framing.kind == Kind::length && framing.length == 0)) {}
 
-static void put_chunk_size(char*& out, std::uint64_t size) {
-    char line[Body::headroom];
-    http1::SpanWriter writer(line);
-    http1::write_chunk_size(writer, size);
-    std::memcpy(out, line, writer.size());
-    out += writer.size();
-}
-
-Body::Piece Body::rewrite(char* data, std::size_t size) {
+BodyDecoder::Decoded BodyDecoder::decode(char* data, std::size_t size) {
     if (done_ || size == 0) return {};
-    if (received_.kind == Kind::chunked) return rewrite_chunked(data, size);
-    if (received_.kind == Kind::length) {
-        size = static_cast<std::size_t>(std::min<std::uint64_t>(size, received_.length - payload_bytes_));
-        payload_bytes_ += size;
-        done_ = payload_bytes_ == received_.length;
-        return {{data, size}, size, http1::Rule::none};
+    if (framing_.kind == Kind::chunked) return decode_chunked(data, size);
+    if (framing_.kind == Kind::length) {
+        size = static_cast<std::size_t>(std::min<std::uint64_t>(size, framing_.length - payload_bytes_));
     }
     payload_bytes_ += size;
-    if (sent_ == Coding::identity) return {{data, size}, size, http1::Rule::none};
-    char* const begin = data - headroom;
-    char* out = begin;
-    put_chunk_size(out, size);
-    // The line ends where the data begins.
-    const auto line = static_cast<std::size_t>(out - begin);
-    std::memmove(data - line, begin, line);
-    std::memcpy(data + size, "\r\n", tailroom);
-    return {{data - line, line + size + tailroom}, size, http1::Rule::none};
+    done_ = framing_.kind == Kind::length && payload_bytes_ == framing_.length;
+    return {{data, size}, size, http1::Rule::none};
 }
 
-Body::Piece Body::rewrite_chunked(char* data, std::size_t size) {
-    // Starting `headroom` early, the output never catches up with the input: all that can be written before
-    // it is read is what earlier input held back, the end of a chunk and a size line of at most 20 bytes.
-    char* const begin = data - headroom;
-    char* out = begin;
-    const auto put = [&](std::string_view text) {
-        std::memmove(out, text.data(), text.size());
-        out += text.size();
-    };
+// The first stretch of data stays where it is, those of further chunks are moved up behind it.
+BodyDecoder::Decoded BodyDecoder::decode_chunked(char* data, std::size_t size) {
+    char* begin = data;
+    char* end = data;
     std::size_t at = 0;
     while (at < size && !done_) {
-        const http1::ChunkedDecoder::Step step = decoder_.next({data + at, size - at});
+        const http1::ChunkedDecoder::Step step = chunks_.next({data + at, size - at});
         at += step.eaten;
         switch (step.event) {
             case http1::ChunkedDecoder::Event::need_more:
+            case http1::ChunkedDecoder::Event::chunk:
                 break;
             case http1::ChunkedDecoder::Event::malformed:
                 return {{}, at, step.rule};
-            case http1::ChunkedDecoder::Event::data:
+            case http1::ChunkedDecoder::Event::data: {
+                char* const found = data + (step.data.data() - data);
+                if (begin == end) begin = end = found;
+                if (end != found) std::memmove(end, found, step.data.size());
+                end += step.data.size();
                 payload_bytes_ += step.data.size();
-                put(step.data);
                 break;
-            case http1::ChunkedDecoder::Event::chunk:
-                if (sent_ == Coding::identity) break;
-                if (inside_chunks_) put("\r\n");
-                inside_chunks_ = true;
-                put_chunk_size(out, step.size);
-                break;
+            }
             case http1::ChunkedDecoder::Event::end:
                 done_ = true;
-                if (sent_ == Coding::identity) break;
-                if (inside_chunks_) put("\r\n");
-                put(http1::last_chunk);
                 break;
         }
-        HAVN_ASSERT(out <= data + at, "output never overtakes input");
     }
-    return {{begin, static_cast<std::size_t>(out - begin)}, at, http1::Rule::none};
+    return {{begin, static_cast<std::size_t>(end - begin)}, at, http1::Rule::none};
 }
 
-bool Body::finish(std::string_view& send) {
-    send = {};
-    if (done_) return true;
-    if (received_.kind != Kind::until_close) return false;
-    done_ = true;
-    if (sent_ == Coding::chunked) send = http1::last_chunk;
-    return true;
+bool BodyDecoder::finish() {
+    if (framing_.kind == Kind::until_close) done_ = true;
+    return done_;
+}
+
+// A buffer has room for it: what comes before is a size line, what comes behind the end of a chunk and the
+// last chunk. Of a chunked body that was received the last piece has that room even where other bytes follow:
+// its own last chunk was there.
+std::string_view BodyEncoder::encode(const Piece& piece) const {
+    constexpr std::string_view chunk_end = "\r\n";
+    static_assert(chunk_end.size() + http1::last_chunk.size() <= Buffer::tailroom);
+    if (coding_ == Coding::identity) return piece.bytes;
+    if (piece.bytes.empty()) return piece.last ? http1::last_chunk : std::string_view();
+    HAVN_ASSERT(piece.in != nullptr, "who sends a body without a length gives its buffer along");
+    char line[Buffer::headroom];
+    http1::SpanWriter writer(line);
+    http1::write_chunk_size(writer, piece.bytes.size());
+    char* const begin = piece.in->at(piece.bytes.data()) - writer.size();
+    std::memcpy(begin, line, writer.size());
+    char* end = begin + writer.size() + piece.bytes.size();
+    std::memcpy(end, chunk_end.data(), chunk_end.size());
+    end += chunk_end.size();
+    if (piece.last) {
+        std::memcpy(end, http1::last_chunk.data(), http1::last_chunk.size());
+        end += http1::last_chunk.size();
+    }
+    return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 }  // namespace havn::gateway

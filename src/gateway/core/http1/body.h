@@ -1,52 +1,62 @@
-// A body on its way from one side to the other, re-framed in place.
+// Bodies of HTTP/1: the framing of one side is taken off in place, that of the other side is put on in place.
 //
-// rewrite() takes what was just received, in a buffer with `headroom` writable bytes before and `tailroom`
-// after it, and returns what to send: a view into that same memory. Chunk sizes are written anew in plain
-// form, extensions and trailers dropped; nothing is invented, so a sender that stops early stays visible.
+// A BodyDecoder is given what was just received and finds the payload in it. Of a chunked body it is moved
+// together within that memory; extensions and trailers are dropped. A BodyEncoder writes chunk sizes into the
+// room a buffer has before and behind a piece. Nothing is invented: a sender that stops early stays visible.
+// RFC 9112 §6, §7.1.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#include "gateway/core/turn/buffer.h"
+#include "gateway/core/downstream.h"
 #include "wire/http1/chunked.h"
 #include "wire/http1/framing.h"
 
 namespace havn::gateway {
 
-class Body {
+class BodyDecoder {
   public:
-    static constexpr std::size_t headroom = Buffer::headroom, tailroom = 2;
+    BodyDecoder() = default;
+    explicit BodyDecoder(http1::Framing framing);
 
-    enum class Coding : std::uint8_t { identity, chunked };  // of what is sent
-
-    Body() = default;
-    Body(http1::Framing received, Coding sent);
-
-    struct Piece {
-        std::string_view send;
+    struct Decoded {
+        std::string_view payload;              // within what was given
         std::size_t eaten = 0;                 // less than given: the rest is not part of this body
-        http1::Rule rule = http1::Rule::none;  // else: malformed, send nothing more
+        http1::Rule rule = http1::Rule::none;  // else: malformed, and nothing more may be decoded
     };
-    Piece rewrite(char* data, std::size_t size);
+    Decoded decode(char* data, std::size_t size);
 
-    // The sender closed. True: the body is complete, and what is returned in `send` ends it.
-    bool finish(std::string_view& send);
+    // The sender closed. True: the body is complete.
+    bool finish();
 
     bool done() const { return done_; }
-    std::uint64_t payload_bytes() const { return payload_bytes_; }  // without framing, so far
-    const http1::Framing& received() const { return received_; }
+    std::uint64_t payload_bytes() const { return payload_bytes_; }  // so far
+    const http1::Framing& framing() const { return framing_; }
 
   private:
-    Piece rewrite_chunked(char* data, std::size_t size);
+    Decoded decode_chunked(char* data, std::size_t size);
 
-    http1::Framing received_;
-    Coding sent_ = Coding::identity;
+    http1::Framing framing_;
     bool done_ = true;
-    bool inside_chunks_ = false;  // a chunk was begun before: its end is still to be sent
     std::uint64_t payload_bytes_ = 0;
-    http1::ChunkedDecoder decoder_;
+    http1::ChunkedDecoder chunks_;
+};
+
+class BodyEncoder {
+  public:
+    enum class Coding : std::uint8_t { identity, chunked };
+
+    BodyEncoder() = default;
+    explicit BodyEncoder(Coding coding) : coding_(coding) {}
+
+    // What is to be sent for this piece: a view into its buffer. In chunks, one for each piece, and the last
+    // chunk behind the last piece. The same piece may be encoded again, and gives the same bytes.
+    std::string_view encode(const Piece& piece) const;
+
+  private:
+    Coding coding_ = Coding::identity;
 };
 
 }  // namespace havn::gateway

@@ -192,30 +192,4 @@ bool write_client_head(SpanWriter& out, const ForwardedResponse& response) {
     return !out.overflowed();
 }
 
-std::string_view brought_request_id(std::span<const Header> headers) {
-    const Header* found = nullptr;
-    for (const Header& header : headers) {
-        if (header.field != Field::x_request_id) continue;
-        if (found) return {};
-        found = &header;
-    }
-    if (!found || found->value.empty() || found->value.size() > 128) return {};
-    for (const char c : found->value) {
-        if (!http1::has(c, http1::token_character) && c != '/' && c != '=') return {};
-    }
-    return found->value;
-}
-
-unsigned times_seen(std::span<const Header> headers) {
-    unsigned times = 0;
-    for (const Header& header : headers) {
-        if (header.field != Field::via) continue;
-        http1::for_each_item(header.value, [&](std::string_view item) {
-            const std::size_t space = item.find(' ');
-            times += space != std::string_view::npos && item.substr(space + 1) == via_name;
-        });
-    }
-    return times;
-}
-
 }  // namespace havn::gateway

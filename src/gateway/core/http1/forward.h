@@ -43,19 +43,4 @@ struct ForwardedResponse {
 // Upgrade of a 426 is for the client and passed on: RFC 9110 §15.5.22.
 bool write_client_head(http1::SpanWriter& out, const ForwardedResponse& response);
 
-// The id a request is known by in log, upstream and answer, when its sender named one that is fit for all
-// three: a single X-Request-Id of 1 to 128 token characters, '/' and '='. Otherwise empty: it gets one of
-// ours.
-std::string_view brought_request_id(std::span<const http1::Header> headers);
-
-// How often this gateway stands in the Via fields already.
-unsigned times_seen(std::span<const http1::Header> headers);
-
-// Interim responses to one request. One every few seconds, as a service at work for long may send (102), has
-// room; an endless row of them, each of which would count as progress, has not.
-inline constexpr unsigned interim_max = 100;
-
-inline constexpr std::string_view via_name = "havn";
-inline constexpr unsigned via_max = 8;  // a request that came by more often goes in circles: 508
-
 }  // namespace havn::gateway

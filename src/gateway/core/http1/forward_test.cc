@@ -86,27 +86,6 @@ TEST(UpstreamHead, carries_one_request_id_the_one_that_is_logged) {
               "GET / HTTP/1.1\r\nHost: h\r\n" + own);
 }
 
-TEST(RequestId, is_the_clients_when_it_is_one_and_fit_for_log_and_headers) {
-    const auto brought = [](std::vector<std::string_view> values) {
-        std::vector<http1::Header> headers{{"Host", "h", http1::Field::host}};
-        for (const std::string_view value : values) {
-            headers.push_back({"X-Request-Id", value, http1::Field::x_request_id});
-        }
-        return std::string(brought_request_id(headers));
-    };
-    const std::string longest(128, 'x'), longer(129, 'x');
-    for (const std::string_view good : {"a", "018bcfe5-6800-7000-8000-000000000000", "Qk9=/+x", "a.b_c~1",
-                                        std::string_view(longest).data()}) {
-        EXPECT_EQ(brought({good}), good);
-    }
-    for (const std::string_view bad : {"", "a b", "a\tb", "\"", "a\"b", "a\\b", "a,b", "{}", "<x>",
-                                       "\xc3\xa9", std::string_view(longer).data()}) {
-        EXPECT_EQ(brought({bad}), "") << bad;
-    }
-    EXPECT_EQ(brought({}), "");
-    EXPECT_EQ(brought({"a", "a"}), "");
-}
-
 TEST(UpstreamHead, writes_host_anew_for_absolute_targets_and_supplies_a_missing_one) {
     EXPECT_TRUE(upstream_head("GET http://o:1/p HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n")
                     .starts_with("GET /p HTTP/1.1\r\nHost: o:1\r\nA: b\r\nX-Real-IP"));
@@ -208,13 +187,6 @@ TEST(ClientHead, of_a_careless_upstream_is_written_cleanly) {
     EXPECT_EQ(client_head("HTTP/1.1 200 OK\nA : b\nConnection: close\nContent-Length: 0\n\n",
                           {.head = {}, .facts = {}, .raw = {}, .method = http1::Method::get}),
               "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n");
-}
-
-TEST(Via, our_own_name_is_counted) {
-    const std::vector<http1::Header> headers{{"Via", "1.1 havn, 1.0 other", http1::Field::via},
-                                             {"Via", "1.1 havn", http1::Field::via},
-                                             {"X", "1.1 havn", http1::Field::other}};
-    EXPECT_EQ(times_seen(headers), 2u);
 }
 
 }  // namespace

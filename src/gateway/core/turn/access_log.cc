@@ -82,17 +82,4 @@ void append_line(std::string& out, const AccessRecord& record) {
     out += "}\n";
 }
 
-std::string format_http_date(WallTime time) {
-    static constexpr std::string_view days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto day = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day date(day);
-    const std::string text = to_rfc3339(time);
-    std::string out(days[std::chrono::weekday(day).c_encoding()]);
-    out.append(", ").append(text, 8, 2).append(" ");
-    out.append(months[static_cast<unsigned>(date.month()) - 1]).append(" ").append(text, 0, 4).append(" ");
-    return out.append(text, 11, 8).append(" GMT");
-}
-
 }  // namespace havn::gateway

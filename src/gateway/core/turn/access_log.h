@@ -10,7 +10,7 @@
 namespace havn::gateway {
 
 struct AccessRecord {
-    std::string_view time;  // access_time()
+    std::string_view time;  // RFC 3339
     std::string_view id;
     std::string_view client;
     std::string_view method;
@@ -26,9 +26,6 @@ struct AccessRecord {
 };
 
 void append_line(std::string& out, const AccessRecord& record);
-
-// "Sat, 31 Jan 2026 12:00:00 GMT": RFC 9110 §5.6.7.
-std::string format_http_date(WallTime time);
 
 // The text between the quotes of a JSON string. Bytes that are no UTF-8 become U+FFFD.
 void append_json_text(std::string& out, std::string_view text);

@@ -27,6 +27,15 @@ struct Buffer {
     bool full() const { return space_size() == 0; }
     void clear() { begin = end = headroom; }
 
+    // Where a view into this buffer lies.
+    char* at(const char* inside) { return memory.get() + (inside - memory.get()); }
+
+    // `text` fits into space_size().
+    void append(std::string_view text) {
+        if (!text.empty()) std::memcpy(space(), text.data(), text.size());
+        end += text.size();
+    }
+
     // Moves what is left to the front, so that all the room is behind it.
     void compact() {
         std::memmove(memory.get() + headroom, first(), size());

@@ -1,8 +1,11 @@
-#include "gateway/shell/tables.h"
+#include "gateway/core/tables.h"
+
+#include <optional>
+#include <utility>
 
 namespace havn::gateway {
 
-Tables::Tables(std::shared_ptr<const Config> the_config, Services& services, Metrics& metrics)
+Tables::Tables(std::shared_ptr<const Config> the_config, Clusters& clusters, Metrics& metrics)
     : config(std::move(the_config)), routes(config->routes) {
     for (const Route& route : config->routes) {
         RouteEntry entry;
@@ -12,7 +15,7 @@ Tables::Tables(std::shared_ptr<const Config> the_config, Services& services, Met
         if (route.service.empty()) {
             entry.queue = &metrics.queue(route.queue);
         } else {
-            entry.service = &services.get(route.service);
+            entry.cluster = &clusters.get(route.service);
         }
         entries.push_back(std::move(entry));
     }
