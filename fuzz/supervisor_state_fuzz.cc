@@ -1,8 +1,8 @@
-// The two documents a supervisor reads: what is accepted must come back the same when written and read again.
+// The documents a supervisor reads: what is accepted must come back the same when written and read again.
 #include <cstdlib>
 
 #include "contract/supervisor.h"
-#include "supervisor/core/saved_state.h"
+#include "supervisor/core/state/saved_state.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     using namespace havn;
@@ -14,6 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
             std::abort();
         }
     }
-    std::ignore = supervisor::saved_state_from_json(*json);
+    if (Result<supervisor::SavedState> saved = supervisor::saved_state_from_json(*json)) {
+        supervisor::add_journal(*saved, std::string_view(reinterpret_cast<const char*>(data), size));
+    }
     return 0;
 }

@@ -17,6 +17,7 @@
 #include "io/inherited.h"
 #include "io/link.h"
 #include "manifest/manifest.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/shell/supervisor.h"
 
 namespace havn::app {

@@ -9,10 +9,12 @@
 #include <map>
 #include <string>
 
+#include "contract/process_rows.h"
 #include "io/inherited.h"
 #include "io/link.h"
 #include "io/loop.h"
 #include "io/net.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/shell/supervisor.h"
 
 namespace havn {
@@ -39,13 +41,20 @@ class Part {
             if (!message) break;
             const Json& body = message->body;
             const std::string type = body.value("type", "");
-            if (type == "processes") self->table_ = body;
+            if (type == "processes") self->take_table(body);
             if (type == "reply") self->replies_[body.value("id", 0)] = body;
             if (self->name_ == "control") continue;
             std::printf("%s with %zu descriptors\n", body.dump().c_str(), message->descriptors.size());
             if (type == "endpoints") self->follow(body);
         }
         self->loop_.stop();
+    }
+
+    void take_table(const Json& body) {
+        Result<link::ToPart> message = link::to_part_from_json(body);
+        if (!message) std::abort();
+        rows_.apply(std::get<link::Processes>(std::move(*message)));
+        table_ = {{"type", "processes"}, {"revision", body.at("revision")}, {"processes", rows_.rows()}};
     }
 
     void follow(const Json& body) {
@@ -103,6 +112,7 @@ class Part {
     std::string name_;
     io::Loop loop_;
     io::Link link_;
+    link::ProcessRows rows_;
     Json table_;
     Json services_ = Json::object();
     std::map<int, Json> replies_;

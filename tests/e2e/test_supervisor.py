@@ -127,8 +127,19 @@ class Bed:
             {"name": name, "kind": kind, "command": command, "directory": str(self.app), **more}]
 
     def table(self):
-        """From the state file: also right while control is away."""
-        return json.loads((self.data / "run" / "processes.json").read_text())["units"]
+        """From the state files, base and journal: also right while control is away."""
+        base = json.loads((self.data / "run" / "processes.json").read_text())
+        instances = {row["id"]: row for row in base["instances"]}
+        counts = False
+        for line in (self.data / "run" / "processes.jsonl").read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                counts = entry["base"] == base["base"] if "base" in entry else counts
+                if counts and "instance" in entry:
+                    instances[entry["instance"]["id"]] = entry["instance"]
+                if counts and "gone" in entry:
+                    instances.pop(entry["gone"], None)
+        return list(instances.values())
 
     def rows(self):
         with contextlib.suppress(OSError, TypeError, ValueError):

@@ -11,9 +11,9 @@ MODULES_MAX, MEMBERS_MAX = 15, 20
 SOURCES = files("*.h", "*.cc")
 
 # Whatever is above the limit today; it only gets shorter.
-CROWDED = {"src/supervisor/shell"}
-LARGE = {"Connection", "Server", "Gateway", "Fleet", "UnitFacts", "SupervisorProcess"}
-SPREAD = {"Fleet", "SupervisorProcess"}
+CROWDED = set()
+LARGE = {"Connection", "Server", "Gateway"}
+SPREAD = set()
 
 CLASS = re.compile(r"\b(class|struct)\s+(?:alignas\([^)]*\)\s*)?([A-Za-z_]\w*)\s*(?:final\s*)?(?::[^:{;][^{;]*)?$")
 NO_MEMBER = re.compile(r"^\s*(using|typedef|friend|static|template|enum|class|struct|union|public|private|protected)\b")

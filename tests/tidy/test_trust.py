@@ -23,9 +23,9 @@ OWN_PATHS = {
     "src/io/file.cc", "src/io/host.cc",          # the one that never waits; /proc and /sys
     "src/broker/log/storage.cc",                 # inside the broker's own folder
     "src/supervisor/shell/data_folder.cc",       # a folder, and files with O_NONBLOCK
-    "src/supervisor/shell/foreground.cc",        # a terminal, with O_NONBLOCK
-    "src/supervisor/shell/process_tree.cc",      # /proc
-    "src/supervisor/shell/keeper_handover.cc", "src/supervisor/shell/spawn.cc", "src/cli/verbs/up.cc",   # /dev/null
+    "src/supervisor/logs/foreground.cc",        # a terminal, with O_NONBLOCK
+    "src/supervisor/runtime/process_view.cc",      # /proc
+    "src/supervisor/keeper/keeper_handover.cc", "src/supervisor/runtime/spawn.cc", "src/cli/verbs/up.cc",   # /dev/null
 }
 
 

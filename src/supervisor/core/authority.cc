@@ -7,9 +7,13 @@
 
 namespace havn::supervisor {
 
-static bool is_added_by_control(const std::string& variable) {
+namespace {
+
+bool is_added_by_control(const std::string& variable) {
     return variable == "AMQP_URL" || variable == "HAVN_APP" || variable.ends_with("_URL");
 }
+
+}  // namespace
 
 bool is_as_written(const Program& asked, const Program& written) {
     const auto said = [](const Program& program) {
@@ -25,11 +29,15 @@ bool is_as_written(const Program& asked, const Program& written) {
     });
 }
 
-static const Program* find_in(const std::vector<Program>& programs, const Program& asked) {
+namespace {
+
+const Program* find_in(const std::vector<Program>& programs, const Program& asked) {
     const auto found = std::ranges::find_if(
         programs, [&asked](const Program& program) { return is_as_written(asked, program); });
     return found == programs.end() ? nullptr : &*found;
 }
+
+}  // namespace
 
 void note_authors(Desired& wanted, const Desired& accepted, const std::optional<Authored>& manifest) {
     for (Program& program : wanted.programs) {

@@ -5,9 +5,11 @@
 
 namespace havn::supervisor {
 
-static constexpr std::string_view blank = " \t";
+namespace {
 
-static std::vector<std::string> split(std::string_view text) {
+constexpr std::string_view blank = " \t";
+
+std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> words;
     for (std::size_t at = text.find_first_not_of(blank); at != std::string_view::npos;) {
         const std::size_t end = std::min(text.find_first_of(blank, at), text.size());
@@ -19,7 +21,7 @@ static std::vector<std::string> split(std::string_view text) {
 
 // What the shell itself acts on: `text` without what stands in single quotes, and without the separators in
 // double quotes (where $ and ` still act).
-static std::string unquoted(std::string_view text) {
+std::string unquoted(std::string_view text) {
     std::string left;
     char quote = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -40,7 +42,7 @@ static std::string unquoted(std::string_view text) {
 }
 
 // `exec` takes one simple command: no list, no pipe, no compound, no assignment in front, no built-in.
-static bool can_be_execed(std::string_view text, std::string_view first_word) {
+bool can_be_execed(std::string_view text, std::string_view first_word) {
     static constexpr std::array<std::string_view, 18> not_programs = {
         "if",     "for", "while",  "until", "case", "{",    "!",    "cd",   "exec",
         "export", "set", "ulimit", "umask", ".",    "trap", "wait", "eval", "unset"};
@@ -48,6 +50,8 @@ static bool can_be_execed(std::string_view text, std::string_view first_word) {
     if (first_word.find('=') != std::string_view::npos) return false;
     return std::ranges::find(not_programs, first_word) == not_programs.end();
 }
+
+}  // namespace
 
 Command parse_command(std::string_view text) {
     const std::size_t first = text.find_first_not_of(" \t\n");

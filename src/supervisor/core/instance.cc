@@ -1,59 +1,46 @@
 #include "supervisor/core/instance.h"
 
+#include <algorithm>
+
 namespace havn::supervisor {
 
-using Row = std::array<Step, event_count>;
-
-static constexpr Row row(State self, std::initializer_list<std::pair<Event, Step>> steps) {
-    Row row{};
-    for (Step& cell : row) cell = {self, Action::none};
-    for (const auto& [event, target] : steps) row[static_cast<std::size_t>(event)] = target;
-    return row;
+std::string_view name(Role role) {
+    switch (role) {
+        case Role::platform:
+            return "platform";
+        case Role::service:
+            return "service";
+        case Role::worker:
+            return "worker";
+    }
+    return "service";
 }
 
-using enum State;
-
-static constexpr std::array table = {
-    row(down, {{Event::start, {waiting, Action::none}}, {Event::stop, {down, Action::gone}}}),
-    row(waiting, {{Event::dependencies_met, {starting, Action::spawn}}, {Event::stop, {down, Action::gone}}}),
-    row(starting, {{Event::probe_passed, {ready, Action::publish}},
-                   {Event::stop, {stopping, Action::terminate}},
-                   {Event::exited, {backoff, Action::retry}},
-                   {Event::deadline, {stopping, Action::terminate}}}),
-    row(ready, {{Event::probe_failed, {unready, Action::publish}},
-                {Event::stop, {draining, Action::drain}},
-                {Event::exited, {backoff, Action::retry}}}),
-    row(unready, {{Event::probe_passed, {ready, Action::publish}},
-                  {Event::stop, {stopping, Action::terminate}},
-                  {Event::exited, {backoff, Action::retry}},
-                  {Event::deadline, {stopping, Action::terminate}}}),
-    row(draining, {{Event::drained, {stopping, Action::terminate}},
-                   {Event::deadline, {stopping, Action::terminate}},
-                   {Event::exited, {down, Action::gone}}}),
-    row(stopping, {{Event::deadline, {killing, Action::kill}}, {Event::exited, {down, Action::gone}}}),
-    row(killing, {{Event::deadline, {killing, Action::kill}}, {Event::exited, {down, Action::gone}}}),
-    row(backoff, {{Event::deadline, {waiting, Action::none}}, {Event::stop, {down, Action::gone}}}),
-};
-static_assert(table.size() == state_count, "one row per state, in the order of State");
-static_assert(static_cast<std::size_t>(backoff) + 1 == state_count);
-static_assert(static_cast<std::size_t>(Event::deadline) + 1 == event_count);
-
-Step step(State state, Event event) {
-    return table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
-}
-
-static constexpr std::array<std::string_view, state_count> names = {
-    "down", "waiting", "starting", "ready", "unready", "draining", "stopping", "killing", "backoff"};
-
-std::string_view name(State state) {
-    return names[static_cast<std::size_t>(state)];
-}
-
-std::optional<State> state_from_name(std::string_view name) {
-    for (std::size_t i = 0; i < state_count; ++i) {
-        if (names[i] == name) return static_cast<State>(i);
+std::optional<Role> role_from_name(std::string_view text) {
+    for (const Role role : {Role::platform, Role::service, Role::worker}) {
+        if (name(role) == text) return role;
     }
     return std::nullopt;
+}
+
+RestartLimits restart_limits(const Instance& instance) {
+    RestartLimits limits;
+    limits.startretries = instance.program->startretries;
+    limits.startsecs = instance.program->startsecs;
+    limits.restarts_max = std::max(limits.restarts_max, instance.program->startretries);
+    if (instance.role == Role::platform) {
+        limits.window = milliseconds(10'000);
+        limits.restarts_max = 0;
+        limits.pause_min = milliseconds(100);
+        limits.pause_max = milliseconds(5'000);
+    }
+    return limits;
+}
+
+std::size_t stop_rank(const Instance& instance) {
+    if (instance.role == Role::worker || instance.name == "gateway") return 0;
+    if (instance.role == Role::service) return 1;
+    return instance.name == "broker" ? 2 : 3;
 }
 
 }  // namespace havn::supervisor

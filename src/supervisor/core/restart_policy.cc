@@ -4,12 +4,16 @@
 
 namespace havn::supervisor {
 
-// However small startsecs is: nothing may spin.
-static constexpr milliseconds good_life_min{100};
+namespace {
 
-static void drop_before(std::deque<Time>& times, Time start) {
+// However small startsecs is: nothing may spin.
+constexpr milliseconds good_life_min{100};
+
+void drop_before(std::deque<Time>& times, Time start) {
     while (!times.empty() && times.front() <= start) times.pop_front();
 }
+
+}  // namespace
 
 void RestartPolicy::forget() {
     failures_.clear();

@@ -74,8 +74,9 @@ TEST_F(RestartPolicyTest, a_good_life_makes_everything_forgotten) {
 }
 
 TEST_F(RestartPolicyTest, ready_but_short_is_still_a_failure) {
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(policy.after_life(true, milliseconds(999), now, random), milliseconds(0));
+    }
     EXPECT_GT(policy.after_life(true, milliseconds(999), now, random), milliseconds(0));
 }
 
@@ -88,8 +89,9 @@ TEST_F(RestartPolicyTest, without_startsecs_nothing_spins_either) {
 TEST_F(RestartPolicyTest, two_instances_that_fail_together_do_not_retry_together) {
     RestartPolicy other{RestartLimits{}};
     bool differed = false;
-    for (int i = 0; i < 10; ++i)
+    for (int i = 0; i < 10; ++i) {
         differed |= bad_life() != other.after_life(false, milliseconds(10), now, random);
+    }
     EXPECT_TRUE(differed);
 }
 

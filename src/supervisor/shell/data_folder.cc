@@ -14,9 +14,9 @@
 
 namespace havn::supervisor {
 
-static constexpr int depth_max = 3;  // folders in folders: none of ours is deeper
-
 namespace {
+
+constexpr int depth_max = 3;  // folders in folders: none of ours is deeper
 
 struct Folder {
     const char* path;
@@ -128,43 +128,10 @@ Result<io::Fd> lock_data_folder(const std::string& path) {
 
 Result<> sign_lock(int lock) {
     const std::string text = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, text.data(), text.size(), 0) < 0)
+    if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, text.data(), text.size(), 0) < 0) {
         return fail_errno("write run/lock");
-    return {};
-}
-
-Result<> write_state(const std::string& path, const std::string& text, bool synced) {
-    const std::string draft = path + ".new";
-    ::unlink(draft.c_str());
-    {
-        Result<io::Fd> file = io::open_file(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-        if (!file) return std::unexpected(file.error());
-        if (Result<> written = io::write_all(file->get(), text); !written) return written;
-        if (synced && ::fsync(file->get()) != 0) return fail_errno("fsync " + draft);
     }
-    if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
     return {};
-}
-
-Result<io::Fd> open_journal() {
-    Result<io::Fd> file = io::open_file(journal_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
-    if (!file) return file;
-    struct stat status{};
-    if (::fstat(file->get(), &status) != 0) return fail_errno(journal_file);
-    if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
-        return fail(Error::Kind::denied, std::string(journal_file) + " belongs to another user");
-    return file;
-}
-
-Result<std::string> read_state(const std::string& path) {
-    Result<io::Fd> file = io::open_file(path, O_RDONLY | O_NOFOLLOW);
-    if (!file) return std::unexpected(file.error());
-    struct stat status{};
-    if (::fstat(file->get(), &status) != 0) return fail_errno(path);
-    if (status.st_uid != ::geteuid()) {
-        return fail(Error::Kind::denied, path + " belongs to another user; it is not believed");
-    }
-    return io::read_file("/proc/self/fd/" + std::to_string(file->get()));
 }
 
 }  // namespace havn::supervisor

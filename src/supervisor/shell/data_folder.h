@@ -9,7 +9,7 @@
 #include <string>
 
 #include "io/fd.h"
-#include "supervisor/shell/platform_accounts.h"
+#include "supervisor/runtime/platform_accounts.h"
 
 namespace havn::supervisor {
 
@@ -26,14 +26,8 @@ Result<io::Fd> lock_data_folder(const std::string& path);
 Result<> sign_lock(int lock);
 
 inline constexpr const char* state_file = "run/processes.json";
-inline constexpr const char* journal_file = "run/spawned.jsonl";  // what was started since then
+inline constexpr const char* journal_file = "run/processes.jsonl";      // what changed since that was written
+inline constexpr const char* first_journal_file = "run/spawned.jsonl";  // what version 1 had instead
 inline constexpr const char* desired_file = "run/desired.json";  // what was accepted last; stays after a stop
-
-// Whole or not at all for a reader; with `synced` also after a loss of power.
-Result<> write_state(const std::string& path, const std::string& text, bool synced = false);
-// The journal for appending, made when missing. Emptied with ::ftruncate.
-Result<io::Fd> open_journal();
-// Error::denied when somebody else wrote it: it says what to run and which processes to signal.
-Result<std::string> read_state(const std::string& path);
 
 }  // namespace havn::supervisor

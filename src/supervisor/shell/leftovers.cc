@@ -9,29 +9,37 @@
 #include <set>
 #include <thread>
 
-#include "supervisor/core/saved_state.h"
+#include "supervisor/core/state/saved_state.h"
+#include "supervisor/keeper/own_file.h"
+#include "supervisor/runtime/process_view.h"
 #include "supervisor/shell/data_folder.h"
-#include "supervisor/shell/process_tree.h"
+#include "supervisor/shell/supervisor.h"
 
 namespace havn::supervisor {
 
-static constexpr int clear_rounds = 250;
-static constexpr milliseconds clear_pause{20};
+namespace {
+
+constexpr int clear_rounds = 250;
+constexpr milliseconds clear_pause{20};
+
+}  // namespace
 
 std::vector<int> find_leftovers() {
-    const Result<std::string> text = read_state(state_file);
+    const Result<std::string> text = read_own_file(state_file);
     if (!text) return {};
     const Result<Json> json = parse_json(*text);
     Result<SavedState> saved = json ? saved_state_from_json(*json) : std::unexpected(json.error());
     if (!saved) return {};
-    if (const Result<std::string> lines = read_state(journal_file)) add_spawned(*saved, *lines);
+    const char* const journal = saved->base == 0 ? first_journal_file : journal_file;
+    if (const Result<std::string> lines = read_own_file(journal)) add_journal(*saved, *lines);
     const std::vector<int> of_run = find_run(saved->run);
     std::set<int> left(of_run.begin(), of_run.end());
     const ProcessView view = ProcessView::take({});
-    for (const Unit& unit : saved->units) {
-        const ProcessFacts* main = unit.pid == 0 ? nullptr : view.find(unit.pid);
-        if (!main || main->start_time != unit.start_time) continue;
-        for (const int pid : view.tree(unit.pid, unit.cookie)) left.insert(pid);
+    for (const Instance& instance : saved->instances) {
+        const Started& life = instance.life;
+        const ProcessFacts* main = life.pid == 0 ? nullptr : view.find(life.pid);
+        if (!main || main->start_time != life.start_time) continue;
+        for (const int pid : view.tree(life.pid, life.handle)) left.insert(pid);
     }
     return {left.begin(), left.end()};
 }
@@ -50,6 +58,7 @@ int run_clear(const Options& options) {
         if (left.empty()) {
             ::unlink(state_file);
             ::unlink(journal_file);
+            ::unlink(first_journal_file);
             std::printf("%zu\n", ended.size());
             return 0;
         }

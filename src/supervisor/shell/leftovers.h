@@ -3,8 +3,6 @@
 
 #include <vector>
 
-#include "supervisor/shell/supervisor.h"
-
 namespace havn::supervisor {
 
 // The living processes that the state files in the working folder name, by pid and cookie; those that descend

@@ -11,14 +11,16 @@
 
 namespace havn::supervisor {
 
-static constexpr std::string_view stored_prefix = "listener|";
-static constexpr std::string_view questions_prefix = "rpc|";
+namespace {
 
-static bool is_unix(std::string_view address) {
+constexpr std::string_view stored_prefix = "listener|";
+constexpr std::string_view questions_prefix = "rpc|";
+
+bool is_unix(std::string_view address) {
     return address.starts_with("unix:");
 }
 
-static std::size_t cores() {
+std::size_t cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
     if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
@@ -26,7 +28,7 @@ static std::size_t cores() {
 }
 
 // How many sockets each address of the gateway gets: `threads`, while all fit into one message.
-static std::size_t copies_of(const Listener& listener, const Desired& desired) {
+std::size_t copies_of(const Listener& listener, const Desired& desired) {
     if (listener.part != "gateway" || is_unix(listener.address)) return 1;
     const std::size_t threads = desired.gateway_threads > 0 ? desired.gateway_threads : cores();
     std::size_t edges = 0, services = 0;
@@ -42,6 +44,8 @@ static std::size_t copies_of(const Listener& listener, const Desired& desired) {
     return edges == 0 || services >= room ? 1
                                           : std::clamp<std::size_t>((room - services) / edges, 1, threads);
 }
+
+}  // namespace
 
 Result<std::vector<ListeningSockets::Socket>> ListeningSockets::plan(const Desired& desired) const {
     std::vector<Socket> planned;
@@ -145,10 +149,12 @@ Result<io::Fd> ListeningSockets::for_questions(const std::string& part) {
         Result<io::Fd> opened = io::listen_on("unix:" + path, {.unix_mode = 0600});
         if (!opened) return opened;
         const Account& client = accounts_.control;
-        if (part != "control" && client.change && ::chown(path.c_str(), client.uid, client.gid) != 0)
+        if (part != "control" && client.change && ::chown(path.c_str(), client.uid, client.gid) != 0) {
             return fail_errno("chown " + path);
-        if (Result<> kept = store_.keep(stored_as, opened->get()); !kept)
+        }
+        if (Result<> kept = store_.keep(stored_as, opened->get()); !kept) {
             return std::unexpected(kept.error());
+        }
     }
     return store_.duplicate(stored_as);
 }

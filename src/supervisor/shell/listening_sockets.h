@@ -10,8 +10,8 @@
 
 #include "contract/link.h"
 #include "contract/supervisor.h"
-#include "supervisor/shell/descriptor_store.h"
-#include "supervisor/shell/platform_accounts.h"
+#include "supervisor/keeper/descriptor_store.h"
+#include "supervisor/runtime/platform_accounts.h"
 
 namespace havn::supervisor {
 

@@ -9,10 +9,10 @@
 
 namespace havn::supervisor {
 
-static constexpr off_t bytes_max = 16 << 20;  // as control takes
-static constexpr const char* procfile_name = "Procfile";
-
 namespace {
+
+constexpr off_t bytes_max = 16 << 20;  // as control takes
+constexpr const char* procfile_name = "Procfile";
 
 struct File {
     uid_t owner = 0;
@@ -46,8 +46,9 @@ std::optional<Authored> read_manifest(const Json& origin, const ReadPrograms& re
     std::string name = text_of(origin, "file");
     name = name.substr(name.rfind('/') + 1);  // of npos: 0
     struct stat folder{};
-    if (!directory.starts_with('/') || name.empty() || ::stat(directory.c_str(), &folder) != 0)
+    if (!directory.starts_with('/') || name.empty() || ::stat(directory.c_str(), &folder) != 0) {
         return std::nullopt;
+    }
     bool bad_toml = false, bad_procfile = false;
     std::optional<File> toml, procfile;
     if (name != procfile_name) toml = read_owned(directory + "/" + name, bad_toml);

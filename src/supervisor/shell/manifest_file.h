@@ -1,21 +1,13 @@
 // The manifest that control says a configuration comes from, read by the supervisor itself: whose word it is.
 #pragma once
 
-#include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "base/json.h"
 #include "supervisor/core/authority.h"
+#include "supervisor/keeper/options.h"
 
 namespace havn::supervisor {
-
-// What havn.toml and Procfile (either may be missing) in `directory` say: bound by whoever knows manifests.
-// Nothing where they do not hold.
-using ReadPrograms = std::function<std::vector<Program>(
-    const std::string& directory, const std::optional<std::string>& toml,
-    const std::optional<std::string>& procfile)>;
 
 // `origin` is {"directory": absolute, "file": a path of which the name counts}, from control: any file can be
 // named there, and each only gives what its owner wrote. Nothing where the file can be written by others than

@@ -10,10 +10,12 @@
 
 namespace havn::supervisor {
 
-static constexpr milliseconds connect_timeout{1'000};
-static constexpr std::size_t status_bytes = 12;  // "HTTP/1.1 200"
+namespace {
 
-static ProbeResult judge(std::string_view head) {
+constexpr milliseconds connect_timeout{1'000};
+constexpr std::size_t status_bytes = 12;  // "HTTP/1.1 200"
+
+ProbeResult judge(std::string_view head) {
     const bool http = head.size() >= status_bytes && head.starts_with("HTTP/1.") && head[8] == ' ';
     if (!http) return {false, "the answer is not HTTP"};
     const std::string_view digits = head.substr(9, 3);
@@ -21,10 +23,11 @@ static ProbeResult judge(std::string_view head) {
     return {good, fmt::format("HTTP {}", digits)};
 }
 
-io::Task<ProbeResult> probe(std::uint16_t port, std::optional<HealthCheck> health) {
+}  // namespace
+
+io::Task<ProbeResult> probe(std::string address, std::optional<HealthCheck> health) {
     const Duration timeout = health ? health->timeout : connect_timeout;
     const Time deadline = io::now() + timeout;
-    const std::string address = fmt::format("127.0.0.1:{}", port);
     Result<io::StreamSocket> connected = co_await io::connect_to(address, timeout);
     if (!connected) {
         const std::string& found = connected.error().message;
@@ -48,8 +51,9 @@ io::Task<ProbeResult> probe(std::uint16_t port, std::optional<HealthCheck> healt
     auto [read_error, size] = co_await io::asio::async_read(*socket, io::asio::buffer(head), io::result);
     const bool timed_out = !socket->is_open();
     timer.cancel();
-    if (timed_out)
+    if (timed_out) {
         co_return ProbeResult{false, fmt::format("no answer within {} ms", health->timeout.count())};
+    }
     if (write_error || read_error) co_return ProbeResult{false, "it closed the connection without an answer"};
     co_return judge(std::string_view(head.data(), head.size()));
 }

@@ -1,15 +1,14 @@
-// One health check of a service on 127.0.0.1: TCP accepts, or HTTP GET is answered with 200…399.
+// One health check of a service at its address: TCP accepts, or HTTP GET is answered with 200…399.
 //
 // Reads no more than the status line's first bytes (RFC 9112 §4) into a fixed buffer, and takes no longer
 // than `timeout` altogether.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
-#include "io/asio.h"
 #include "contract/supervisor.h"
+#include "io/asio.h"
 
 namespace havn::supervisor {
 
@@ -19,6 +18,6 @@ struct ProbeResult {
     bool refused = false;  // nothing listens there
 };
 
-io::Task<ProbeResult> probe(std::uint16_t port, std::optional<HealthCheck> health);
+io::Task<ProbeResult> probe(std::string address, std::optional<HealthCheck> health);
 
 }  // namespace havn::supervisor

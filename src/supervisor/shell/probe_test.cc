@@ -35,7 +35,7 @@ struct ProbeTest : testing::Test {
         }
     }
     static io::Task<void> run_probe(ProbeTest* self, std::optional<HealthCheck> health) {
-        self->result = co_await probe(self->port, health);
+        self->result = co_await probe("127.0.0.1:" + std::to_string(self->port), health);
         self->loop.stop();
     }
     ProbeResult probe_against(const std::string& answer, std::optional<HealthCheck> health,
