@@ -73,6 +73,7 @@ class Connection {
     // An alarm holds this client's publishes back: what it has sent since is to be thrown away if it goes.
     bool held_back() const { return gate_.held_back(); }
     bool choked() const { return outbox_.is_choked(); }  // paused, as the client leaves too much unread
+    std::size_t unread_bytes() const { return outbox_.unread(); }
 
     // The connection is gone (or is dropped): unacknowledged messages go back to their queues, exclusive
     // queues go. Nothing may be called after but output(), closed() and the destructor. Idempotent.
