@@ -34,15 +34,15 @@ Broker::Broker(const Config& config, Journal& journal, Waker& waker, Time now, W
     : config_(config),
       clock_(now, wall),
       store_(journal),
-      turns_(clock_, store_),
+      scheduler_(clock_, store_),
       ids_(journal),
       names_(static_cast<std::uint64_t>(wall.time_since_epoch().count())),
-      vhost_context_{config_, clock_, store_, turns_, ids_, counters_},
+      vhost_context_{config_, clock_, store_, scheduler_, ids_, counters_},
       recovery_(vhosts_, vhost_context_),
       context_{.config = config_,
                .clock = clock_,
                .store = store_,
-               .turns = turns_,
+               .scheduler = scheduler_,
                .counters = counters_,
                .names = names_,
                .host = *this,
@@ -83,7 +83,7 @@ Result<> Broker::apply(const Config& config) {
             in_the_way += (in_the_way.empty() ? "'" : ", '") + shown(*slot, queue) + "'";
         }
     }
-    turns_.run();  // recovered queues and messages register their expiry
+    scheduler_.run();  // recovered queues and messages register their expiry
     if (in_the_way.empty()) return {};
     return fail(Error::Kind::conflict,
                 "the manifest's queue " + in_the_way +
@@ -123,15 +123,15 @@ std::expected<Vhost*, Fault> Broker::open_vhost(std::string_view name, std::stri
 }
 
 Time Broker::next_deadline() const {
-    const Milliseconds next = std::min(memory_.shed_at(), turns_.next_due());
+    const Milliseconds next = std::min(memory_.shed_at(), scheduler_.next_due());
     return next == never ? Time::max() : Time(milliseconds(next));
 }
 
 void Broker::on_time(Time now, WallTime wall) {
     clock_.set(now, wall);
-    turns_.on_time();
+    scheduler_.on_time();
     if (memory_.shed_at() <= clock_.now()) shed_stuck();
-    turns_.run();
+    scheduler_.run();
     check_memory();
 }
 
@@ -143,7 +143,7 @@ void Broker::check_memory() {
         for (auto& [name, queue] : vhost->queues()) queue->on_credit();
     }
     for (Connection* connection : connections_) connection->on_memory_relieved();
-    turns_.run();
+    scheduler_.run();
 }
 
 void Broker::shed_stuck() {

@@ -17,12 +17,12 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "broker/core/broker_recovery.h"
 #include "broker/core/connection.h"
 #include "broker/core/memory_policy.h"
 #include "broker/core/message/journal.h"
 #include "broker/core/queue/counters.h"
 #include "broker/core/queue/vhost.h"
-#include "broker/core/broker_recovery.h"
 #include "contract/broker.h"
 
 namespace havn::broker {
@@ -93,7 +93,7 @@ class Broker final : private ConnectionHost {
     Config config_;
     TurnClock clock_;
     MessageStore store_;
-    Turns turns_;
+    QueueScheduler scheduler_;
     QueueIds ids_;
     Counters counters_;
     UniqueNames names_;

@@ -17,7 +17,7 @@ QueueDeclare auto_delete_queue(std::string_view name, const Table& arguments) {
     return method;
 }
 
-TEST(Celery, TaskQueueIsDurableAndBoundToItsOwnExchange) {
+TEST(Celery, task_queue_is_durable_and_bound_to_its_own_exchange) {
     World world;
     Client client(world);
     client.declare_exchange("celery", "direct");
@@ -27,7 +27,7 @@ TEST(Celery, TaskQueueIsDurableAndBoundToItsOwnExchange) {
     EXPECT_THAT(client.drain("celery"), ElementsAre("task"));
 }
 
-TEST(Celery, ControlQueuesAreTransientSharedAndExpire) {
+TEST(Celery, control_queues_are_transient_shared_and_expire) {
     World world;
     Client client(world);
     auto exchange = Client::exchange_declare("celery.pidbox", "fanout");
@@ -46,7 +46,7 @@ TEST(Celery, ControlQueuesAreTransientSharedAndExpire) {
     EXPECT_FALSE(world.has_queue("w.celery.pidbox"));
 }
 
-TEST(Celery, ResultQueueTakesALongExpiryAndItsConsumerMayAddQueuesLater) {
+TEST(Celery, result_queue_takes_a_long_expiry_and_its_consumer_may_add_queues_later) {
     World world;
     Client client(world);
     TableWriter expires;
@@ -62,7 +62,7 @@ TEST(Celery, ResultQueueTakesALongExpiryAndItsConsumerMayAddQueuesLater) {
     EXPECT_EQ(client.expect_body(), "b");
 }
 
-TEST(Celery, EventsAreRoutedByTopic) {
+TEST(Celery, events_are_routed_by_topic) {
     World world;
     Client client(world);
     client.declare_exchange("celeryev", "topic");
@@ -107,7 +107,7 @@ struct DelayLevels {
     }
 };
 
-TEST(Celery, NativeDelayDeliversAtTheSecondAndNotBefore) {
+TEST(Celery, native_delay_delivers_at_the_second_and_not_before) {
     World world;
     Client client(world);
     DelayLevels::declare(client);
@@ -134,7 +134,7 @@ TEST(Celery, NativeDelayDeliversAtTheSecondAndNotBefore) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(Celery, LateAcknowledgedTasksOfAKilledWorkerGoToTheNext) {
+TEST(Celery, late_acknowledged_tasks_of_a_killed_worker_go_to_the_next) {
     World world;
     Client client(world);
     client.declare("celery");

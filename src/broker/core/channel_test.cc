@@ -9,21 +9,21 @@ namespace {
 using namespace amqp;
 using ::testing::StartsWith;
 
-TEST(AChannel, OpenedTwiceClosesTheConnection) {
+TEST(AChannel, opened_twice_closes_the_connection) {
     World world;
     Client client(world);
     client.send(1, ChannelOpen{});
     EXPECT_EQ(client.expect_connection_close(), "504 CHANNEL_ERROR - second 'channel.open' seen");
 }
 
-TEST(AChannel, NeverOpenedClosesTheConnection) {
+TEST(AChannel, never_opened_closes_the_connection) {
     World world;
     Client client(world);
     client.send(2, QueuePurge{0, "q", false});
     EXPECT_EQ(client.expect_connection_close(), "504 CHANNEL_ERROR - expected 'channel.open'");
 }
 
-TEST(AChannel, AboveTheMaximumIsNotAllowed) {
+TEST(AChannel, above_the_maximum_is_not_allowed) {
     World world;
     Client client(world, {.channel_max = 10});
     client.open(10);
@@ -31,14 +31,14 @@ TEST(AChannel, AboveTheMaximumIsNotAllowed) {
     EXPECT_THAT(client.expect_connection_close(), StartsWith("530 NOT_ALLOWED"));
 }
 
-TEST(AChannel, ClosedByTheClientIsAnsweredAndMayBeOpenedAgain) {
+TEST(AChannel, closed_by_the_client_is_answered_and_may_be_opened_again) {
     World world;
     Client client(world);
     client.ask<ChannelCloseOk>(1, ChannelClose{200, "", 0, 0});
     client.open(1);
 }
 
-TEST(AChannel, ClosedByTheBrokerIgnoresEverythingUntilCloseOk) {
+TEST(AChannel, closed_by_the_broker_ignores_everything_until_close_ok) {
     World world;
     Client client(world);
     client.send(1, QueuePurge{0, "missing", false});
@@ -54,7 +54,7 @@ TEST(AChannel, ClosedByTheBrokerIgnoresEverythingUntilCloseOk) {
     client.open(1);
 }
 
-TEST(AChannel, ThatFailsLeavesTheOthersAlone) {
+TEST(AChannel, that_fails_leaves_the_others_alone) {
     World world;
     Client client(world);
     client.open(2);
@@ -63,7 +63,7 @@ TEST(AChannel, ThatFailsLeavesTheOthersAlone) {
     client.declare("q");
 }
 
-TEST(AnInterruptedPublish, IsUnexpected) {
+TEST(AnInterruptedPublish, is_unexpected) {
     World world;
     Client client(world);
     client.send(1, BasicPublish{0, "", "q", false, false});
@@ -72,14 +72,14 @@ TEST(AnInterruptedPublish, IsUnexpected) {
                 StartsWith("505 UNEXPECTED_FRAME - expected content header for class 60, got method"));
 }
 
-TEST(AccessRequest, IsGrantedAlways) {
+TEST(AccessRequest, is_granted_always) {
     World world;
     Client client(world);
     EXPECT_EQ(client.ask<AccessRequestOk>(1, AccessRequest{"/data", false, false, true, true, true}).ticket,
               1);
 }
 
-TEST(Flow, CanOnlyBeOn) {
+TEST(Flow, can_only_be_on) {
     World world;
     Client client(world);
     EXPECT_TRUE(client.ask<ChannelFlowOk>(1, ChannelFlow{true}).active);
@@ -87,7 +87,7 @@ TEST(Flow, CanOnlyBeOn) {
     EXPECT_EQ(client.expect_connection_close(), "540 NOT_IMPLEMENTED - active=false");
 }
 
-TEST(Transactions, AreNotImplementedAndSaySo) {
+TEST(Transactions, are_not_implemented_and_say_so) {
     World world;
     Client client(world);
     client.send(1, TxCommit{});
@@ -102,7 +102,7 @@ TEST(Transactions, AreNotImplementedAndSaySo) {
     EXPECT_THAT(client.expect_connection_close(), StartsWith("540 NOT_IMPLEMENTED"));
 }
 
-TEST(AnErrorText, LongerThanAShortStringIsCut) {
+TEST(AnErrorText, longer_than_a_short_string_is_cut) {
     World world;
     Client client(world);
     const std::string name(250, 'n');

@@ -75,7 +75,7 @@ bool Connection::must_wait(const Frame& frame) {
 void Connection::finish_input() {
     if (publishing_) publishing_->detach_from_input();
     publishing_ = nullptr;
-    context_.turns.run();
+    context_.scheduler.run();
     if (!confirming_.empty()) send_confirms();
     account();
     context_.host.check_memory();
@@ -274,7 +274,7 @@ void Connection::shut_down(std::string_view text, Time now) {
     heartbeat_.last_heard = now;
     if (handshake_.step() == Handshake::Step::protocol_header) return become_closed(text);
     fail(refuse(ReplyCode::connection_forced, "{}", text).error(), 0, Return::undone);
-    context_.turns.run();
+    context_.scheduler.run();
 }
 
 void Connection::become_closed(std::string_view reason) {
@@ -304,7 +304,7 @@ void Connection::end(Time now) {
     handshake_.forget_refusal();
     context_.host.remove(*this);
     if (!closed()) become_closed("connection lost");
-    context_.turns.run();
+    context_.scheduler.run();
     account();
     context_.host.check_memory();
 }
@@ -317,7 +317,7 @@ void Connection::on_writable(std::size_t unsent) {
         for (auto& channel : channels_) {
             if (channel) channel->on_room();
         }
-        context_.turns.run();
+        context_.scheduler.run();
     }
     account();
     context_.host.check_memory();

@@ -10,7 +10,7 @@ using namespace amqp;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-TEST(AConnection, ThatBeginsWithAnythingElseGetsTheHeaderBackAndIsClosed) {
+TEST(AConnection, that_begins_with_anything_else_gets_the_header_back_and_is_closed) {
     World world;
     Connection session(world.broker->connections(), {"x", true}, world.now);
     EXPECT_EQ(session.on_bytes("GET / HTTP/1.1\r\n", world.now), 16u);
@@ -19,7 +19,7 @@ TEST(AConnection, ThatBeginsWithAnythingElseGetsTheHeaderBackAndIsClosed) {
     EXPECT_TRUE(world.woken.contains(&session));
 }
 
-TEST(AConnection, MayArriveByteByByte) {
+TEST(AConnection, may_arrive_byte_by_byte) {
     World world;
     Connection session(world.broker->connections(), {"x", true}, world.now);
     std::string bytes(protocol_header);
@@ -33,7 +33,7 @@ TEST(AConnection, MayArriveByteByByte) {
     EXPECT_EQ(session.user(), "guest");
 }
 
-TEST(AConnection, IsOfferedMechanismsLocaleAndProperties) {
+TEST(AConnection, is_offered_mechanisms_locale_and_properties) {
     World world;
     Connection session(world.broker->connections(), {"x", true}, world.now);
     session.on_bytes(protocol_header, world.now);
@@ -56,20 +56,20 @@ TEST(AConnection, IsOfferedMechanismsLocaleAndProperties) {
     }
 }
 
-TEST(LogIn, WorksWithPlainAndAmqplain) {
+TEST(LogIn, works_with_plain_and_amqplain) {
     World world;
     EXPECT_EQ(Client(world, {.mechanism = "PLAIN"}).connection().user(), "guest");
     EXPECT_EQ(Client(world, {.mechanism = "AMQPLAIN"}).connection().user(), "guest");
 }
 
-TEST(LogIn, WithAnUnknownMechanismClosesTheConnection) {
+TEST(LogIn, with_an_unknown_mechanism_closes_the_connection) {
     World world;
     Client client(world, {.mechanism = "CRAM-MD5", .stop_at_tune = true});
     EXPECT_EQ(client.expect_connection_close(),
               "503 COMMAND_INVALID - unknown authentication mechanism 'CRAM-MD5'");
 }
 
-TEST(LogIn, WithAWrongPasswordIsRefusedAfterAWhile) {
+TEST(LogIn, with_a_wrong_password_is_refused_after_a_while) {
     World world;
     for (const char* mechanism : {"PLAIN", "AMQPLAIN"}) {
         Client client(world, {.password = "wrong", .mechanism = mechanism, .stop_at_tune = true});
@@ -81,7 +81,7 @@ TEST(LogIn, WithAWrongPasswordIsRefusedAfterAWhile) {
     }
 }
 
-TEST(LogIn, OfAClientThatCannotReadARefusalJustEnds) {
+TEST(LogIn, of_a_client_that_cannot_read_a_refusal_just_ends) {
     World world;
     Client client(world, {.password = "wrong", .capabilities = false, .stop_at_tune = true});
     world.now = client.connection().next_deadline();
@@ -91,7 +91,7 @@ TEST(LogIn, OfAClientThatCannotReadARefusalJustEnds) {
     EXPECT_THAT(client.connection().close_reason(), HasSubstr("ACCESS_REFUSED"));
 }
 
-TEST(LogIn, OfGuestIsForLoopbackOnly) {
+TEST(LogIn, of_guest_is_for_loopback_only) {
     World world;
     Client client(world, {.loopback = false, .stop_at_tune = true});
     world.now = client.connection().next_deadline();
@@ -104,7 +104,7 @@ TEST(LogIn, OfGuestIsForLoopbackOnly) {
               "shop");
 }
 
-TEST(Tune, OffersTheConfiguredLimits) {
+TEST(Tune, offers_the_configured_limits) {
     World world;
     Client client(world, {.stop_at_tune = true});
     const auto tune = client.expect<ConnectionTune>(0);
@@ -119,7 +119,7 @@ struct TuneCase {
     std::string_view text;
 };
 
-TEST(Tune, MayBeLoweredButNotRaised) {
+TEST(Tune, may_be_lowered_but_not_raised) {
     for (const auto& [channel_max, frame_max, text] :
          {TuneCase{2'047, 4'095, "frame_max = 4095 is lower than the minimum allowed value (4096)"},
           TuneCase{2'047, 131'073, "frame_max = 131073 is higher"},
@@ -139,7 +139,7 @@ TEST(Tune, MayBeLoweredButNotRaised) {
     EXPECT_TRUE(lowered.connection().user() == "guest");
 }
 
-TEST(Open, OfAnUnknownVirtualHostIsNotAllowed) {
+TEST(Open, of_an_unknown_virtual_host_is_not_allowed) {
     World world;
     Client client(world, {.stop_at_tune = true});
     client.expect<ConnectionTune>(0);
@@ -150,7 +150,7 @@ TEST(Open, OfAnUnknownVirtualHostIsNotAllowed) {
     EXPECT_TRUE(client.closed());
 }
 
-TEST(Heartbeats, AreSentEveryHalfIntervalAndMissedAfterTwo) {
+TEST(Heartbeats, are_sent_every_half_interval_and_missed_after_two) {
     World world;
     Client client(world, {.heartbeat = 60});
     EXPECT_EQ(client.connection().next_deadline(), world.now + seconds(30));
@@ -167,7 +167,7 @@ TEST(Heartbeats, AreSentEveryHalfIntervalAndMissedAfterTwo) {
     EXPECT_THAT(client.connection().close_reason(), HasSubstr("heartbeat"));
 }
 
-TEST(Heartbeats, AreKeptAliveByAnyOctet) {
+TEST(Heartbeats, are_kept_alive_by_any_octet) {
     World world;
     Client client(world, {.heartbeat = 60});
     for (int i = 0; i < 5; ++i) {
@@ -180,7 +180,7 @@ TEST(Heartbeats, AreKeptAliveByAnyOctet) {
     }
 }
 
-TEST(Heartbeats, AreNotMissedWhileTheyCouldNotBeHeard) {
+TEST(Heartbeats, are_not_missed_while_they_could_not_be_heard) {
     World world;
     Client client(world, {.heartbeat = 60});
     for (int i = 0; i < 10; ++i) {  // the log is behind: nobody is read
@@ -194,7 +194,7 @@ TEST(Heartbeats, AreNotMissedWhileTheyCouldNotBeHeard) {
     EXPECT_TRUE(client.connection().closed()) << "from there on the silence is the client's";
 }
 
-TEST(Heartbeats, OfAPublisherWhoIsHeldBackAreNotMissed) {
+TEST(Heartbeats, of_a_publisher_who_is_held_back_are_not_missed) {
     World world;
     Client client(world, {.heartbeat = 60});
     client.declare("q");
@@ -211,7 +211,7 @@ TEST(Heartbeats, OfAPublisherWhoIsHeldBackAreNotMissed) {
     EXPECT_EQ(world.stats("q").ready, 1u);
 }
 
-TEST(AHandshake, IsGivenTheTimeInWhichItCouldNotBeHeard) {
+TEST(AHandshake, is_given_the_time_in_which_it_could_not_be_heard) {
     World world;
     Client client(world, {.stop_at_start = true});
     for (int i = 0; i < 10; ++i) {
@@ -225,20 +225,20 @@ TEST(AHandshake, IsGivenTheTimeInWhichItCouldNotBeHeard) {
     EXPECT_TRUE(client.connection().closed());
 }
 
-TEST(Heartbeats, MayBeTurnedOff) {
+TEST(Heartbeats, may_be_turned_off) {
     World world;
     Client client(world, {.heartbeat = 0});
     EXPECT_EQ(client.connection().next_deadline(), Time::max());
 }
 
-TEST(Heartbeats, OnAChannelAreAnError) {
+TEST(Heartbeats, on_a_channel_are_an_error) {
     World world;
     Client client(world);
     client.raw(std::string_view("\x08\0\x01\0\0\0\0\xce", 8));
     EXPECT_THAT(client.expect_connection_close(), StartsWith("501 FRAME_ERROR"));
 }
 
-TEST(AHandshake, ThatTakesTooLongIsEnded) {
+TEST(AHandshake, that_takes_too_long_is_ended) {
     World world;
     Client client(world, {.stop_at_start = true});
     world.now += seconds(10);
@@ -246,7 +246,7 @@ TEST(AHandshake, ThatTakesTooLongIsEnded) {
     EXPECT_TRUE(client.closed());
 }
 
-TEST(ALogIn, ThatComesBeforeItsUserIsKnownIsAcceptedWhenItIs) {
+TEST(ALogIn, that_comes_before_its_user_is_known_is_accepted_when_it_is) {
     World world;
     Client early(world, {.user = "havn", .password = "made up", .stop_at_tune = true});
     EXPECT_TRUE(early.silent());
@@ -258,13 +258,13 @@ TEST(ALogIn, ThatComesBeforeItsUserIsKnownIsAcceptedWhenItIs) {
     early.expect<ConnectionTune>(0);
 }
 
-TEST(UpdateSecret, IsAnswered) {
+TEST(UpdateSecret, is_answered) {
     World world;
     Client client(world);
     client.ask<ConnectionUpdateSecretOk>(0, ConnectionUpdateSecret{"new", "because"});
 }
 
-TEST(Close, IsAnsweredAndEnds) {
+TEST(Close, is_answered_and_ends) {
     World world;
     Client client(world);
     client.ask<ConnectionCloseOk>(0, ConnectionClose{200, "bye", 0, 0});
@@ -272,7 +272,7 @@ TEST(Close, IsAnsweredAndEnds) {
     EXPECT_TRUE(client.connection().close_reason().empty());
 }
 
-TEST(ShutDown, SaysGoodBye) {
+TEST(ShutDown, says_good_bye) {
     World world;
     Client client(world);
     client.connection().shut_down("broker is stopping", world.now);
@@ -281,7 +281,7 @@ TEST(ShutDown, SaysGoodBye) {
     EXPECT_TRUE(client.closed());
 }
 
-TEST(ShutDown, DoesNotWaitForEverForTheAnswer) {
+TEST(ShutDown, does_not_wait_for_ever_for_the_answer) {
     World world;
     Client client(world);
     client.connection().shut_down("broker is stopping", world.now);
@@ -290,7 +290,7 @@ TEST(ShutDown, DoesNotWaitForEverForTheAnswer) {
     EXPECT_TRUE(client.closed());
 }
 
-TEST(AnAlarm, HoldsBackPublishersAndTellsThemOnce) {
+TEST(AnAlarm, holds_back_publishers_and_tells_them_once) {
     World world;
     Client publisher(world), other(world);
     publisher.declare("q");
@@ -312,7 +312,7 @@ struct BrokenCase {
     std::string_view name, bytes, answer;
 };
 
-TEST(ABrokenFrame, ClosesTheConnectionWithItsReason) {
+TEST(ABrokenFrame, closes_the_connection_with_its_reason) {
     const std::string large = std::string("\x03\0\x01\0\x02\0\0", 7);  // 131 072 bytes and overhead
     for (const auto& [name, bytes, answer] :
          {BrokenCase{"no end mark", std::string_view("\x01\0\x01\0\0\0\x04\0\x3c\0\x28x", 12),
@@ -340,7 +340,7 @@ TEST(ABrokenFrame, ClosesTheConnectionWithItsReason) {
     }
 }
 
-TEST(AMessage, LargerThanTheLimitIsRefused) {
+TEST(AMessage, larger_than_the_limit_is_refused) {
     Config config;
     config.message_bytes_max = 1'000;
     World world(config);

@@ -14,7 +14,7 @@ void publish_many(Client& client, std::string_view queue, int count) {
     for (int i = 1; i <= count; ++i) client.publish("", queue, std::to_string(i), persistent());
 }
 
-TEST(AConsumer, HasTheTagItChoseOrIsGivenOne) {
+TEST(AConsumer, has_the_tag_it_chose_or_is_given_one) {
     World world;
     Client client(world);
     client.declare("q");
@@ -25,7 +25,7 @@ TEST(AConsumer, HasTheTagItChoseOrIsGivenOne) {
     EXPECT_EQ(client.expect_connection_close(), "530 NOT_ALLOWED - attempt to reuse consumer tag 'None4'");
 }
 
-TEST(AConsumer, IsConfirmedBeforeItsFirstDelivery) {
+TEST(AConsumer, is_confirmed_before_its_first_delivery) {
     World world;
     Client client(world);
     client.declare("q");
@@ -34,7 +34,7 @@ TEST(AConsumer, IsConfirmedBeforeItsFirstDelivery) {
     EXPECT_EQ(client.expect_body(), "1");
 }
 
-TEST(Cancel, EndsDeliveries) {
+TEST(Cancel, ends_deliveries) {
     World world;
     Client client(world);
     client.declare("q");
@@ -45,7 +45,7 @@ TEST(Cancel, EndsDeliveries) {
     client.ask<BasicCancelOk>(1, BasicCancel{"unknown", false});
 }
 
-TEST(Cancel, LeavesUnacknowledgedDeliveriesToTheChannel) {
+TEST(Cancel, leaves_unacknowledged_deliveries_to_the_channel) {
     World world;
     Client client(world);
     client.declare("q");
@@ -58,7 +58,7 @@ TEST(Cancel, LeavesUnacknowledgedDeliveriesToTheChannel) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(AConsumer, IsToldWhenItsQueueIsDeleted) {
+TEST(AConsumer, is_told_when_its_queue_is_deleted) {
     World world;
     Client client(world), old(world, {.capabilities = false}), other(world);
     other.declare("q");
@@ -69,7 +69,7 @@ TEST(AConsumer, IsToldWhenItsQueueIsDeleted) {
     EXPECT_TRUE(old.silent()) << "it does not know the notice";
 }
 
-TEST(AnAcknowledgement, OfADeletedQueuesMessageIsFine) {
+TEST(AnAcknowledgement, of_a_deleted_queues_message_is_fine) {
     World world;
     Client client(world);
     client.declare("q");
@@ -82,7 +82,7 @@ TEST(AnAcknowledgement, OfADeletedQueuesMessageIsFine) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(AnExclusiveConsumer, IsTheOnlyOne) {
+TEST(AnExclusiveConsumer, is_the_only_one) {
     World world;
     Client client(world), other(world);
     client.declare("q");
@@ -96,7 +96,7 @@ TEST(AnExclusiveConsumer, IsTheOnlyOne) {
     EXPECT_THAT(other.expect_channel_close(), StartsWith("403 ACCESS_REFUSED"));
 }
 
-TEST(DeliveryTags, CountFromOneOverGetAndConsume) {
+TEST(DeliveryTags, count_from_one_over_get_and_consume) {
     World world;
     Client client(world);
     client.declare("q");
@@ -109,7 +109,7 @@ TEST(DeliveryTags, CountFromOneOverGetAndConsume) {
     EXPECT_EQ(client.expect_channel_close(), "406 PRECONDITION_FAILED - unknown delivery tag 2");
 }
 
-TEST(AnUnknownDeliveryTag, ClosesTheChannelHoweverItIsSettled) {
+TEST(AnUnknownDeliveryTag, closes_the_channel_however_it_is_settled) {
     World world;
     Client client(world);
     client.declare("q");
@@ -130,7 +130,7 @@ TEST(AnUnknownDeliveryTag, ClosesTheChannelHoweverItIsSettled) {
     EXPECT_TRUE(client.silent()) << "all of nothing is nothing";
 }
 
-TEST(AMultipleAcknowledgement, SettlesAllUpToItsTagAndZeroAll) {
+TEST(AMultipleAcknowledgement, settles_all_up_to_its_tag_and_zero_all) {
     World world;
     Client client(world);
     client.declare("q");
@@ -146,7 +146,7 @@ TEST(AMultipleAcknowledgement, SettlesAllUpToItsTagAndZeroAll) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(Prefetch, LimitsEachConsumer) {
+TEST(Prefetch, limits_each_consumer) {
     World world;
     Client client(world);
     client.declare("q");
@@ -161,7 +161,7 @@ TEST(Prefetch, LimitsEachConsumer) {
     EXPECT_TRUE(client.silent());
 }
 
-TEST(Prefetch, OfTheChannelIsSharedByItsConsumers) {
+TEST(Prefetch, of_the_channel_is_shared_by_its_consumers) {
     World world;
     Client client(world);
     client.declare("a");
@@ -177,7 +177,7 @@ TEST(Prefetch, OfTheChannelIsSharedByItsConsumers) {
     EXPECT_EQ(client.expect_delivery().consumer, "b");
 }
 
-TEST(Prefetch, ChangedWhileConsumingIsFeltAtOnce) {
+TEST(Prefetch, changed_while_consuming_is_felt_at_once) {
     World world;
     for (const bool global : {true, false}) {
         Client client(world);
@@ -203,14 +203,14 @@ TEST(Prefetch, ChangedWhileConsumingIsFeltAtOnce) {
     }
 }
 
-TEST(Prefetch, InBytesIsNotImplemented) {
+TEST(Prefetch, in_bytes_is_not_implemented) {
     World world;
     Client client(world);
     client.send(1, BasicQos{1'000, 0, false});
     EXPECT_EQ(client.expect_connection_close(), "540 NOT_IMPLEMENTED - prefetch_size!=0 (1000)");
 }
 
-TEST(Requeue, PutsAMessageBackInItsPlaceMarkedRedelivered) {
+TEST(Requeue, puts_a_message_back_in_its_place_marked_redelivered) {
     World world;
     Client client(world);
     client.declare("q");
@@ -228,7 +228,7 @@ TEST(Requeue, PutsAMessageBackInItsPlaceMarkedRedelivered) {
     EXPECT_FALSE(client.get("q", true)->redelivered);
 }
 
-TEST(Requeue, OfManyTakesAMultipleNack) {
+TEST(Requeue, of_many_takes_a_multiple_nack) {
     World world;
     Client client(world);
     client.declare("q");
@@ -239,7 +239,7 @@ TEST(Requeue, OfManyTakesAMultipleNack) {
     EXPECT_EQ(world.stats("q").unacked, 1u);
 }
 
-TEST(ALostConnection, GivesBackWhatWasNotAcknowledged) {
+TEST(ALostConnection, gives_back_what_was_not_acknowledged) {
     World world;
     Client witness(world);
     witness.declare("q");
@@ -260,7 +260,7 @@ TEST(ALostConnection, GivesBackWhatWasNotAcknowledged) {
     EXPECT_TRUE(witness.silent());
 }
 
-TEST(AClosedChannel, GivesBackWhatWasNotAcknowledged) {
+TEST(AClosedChannel, gives_back_what_was_not_acknowledged) {
     World world;
     Client client(world);
     client.declare("q");
@@ -271,7 +271,7 @@ TEST(AClosedChannel, GivesBackWhatWasNotAcknowledged) {
     EXPECT_TRUE(client.get("q")->redelivered);
 }
 
-TEST(Dispatch, GoesRoundTheConsumersThatHaveCredit) {
+TEST(Dispatch, goes_round_the_consumers_that_have_credit) {
     World world;
     Client client(world);
     client.declare("q");
@@ -286,7 +286,7 @@ TEST(Dispatch, GoesRoundTheConsumersThatHaveCredit) {
     EXPECT_EQ(client.expect_delivery().consumer, "b");
 }
 
-TEST(Dispatch, PrefersTheHigherPriorityWhileItHasCredit) {
+TEST(Dispatch, prefers_the_higher_priority_while_it_has_credit) {
     World world;
     Client client(world);
     client.declare("q");
@@ -299,7 +299,7 @@ TEST(Dispatch, PrefersTheHigherPriorityWhileItHasCredit) {
     EXPECT_EQ(client.expect_delivery().consumer, "low");
 }
 
-TEST(ASingleActiveConsumer, IsFollowedByTheNextWhenItGoes) {
+TEST(ASingleActiveConsumer, is_followed_by_the_next_when_it_goes) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -314,7 +314,7 @@ TEST(ASingleActiveConsumer, IsFollowedByTheNextWhenItGoes) {
     EXPECT_EQ(client.expect_delivery().consumer, "second");
 }
 
-TEST(Get, TellsHowManyRemain) {
+TEST(Get, tells_how_many_remain) {
     World world;
     Client client(world);
     client.declare("q");
@@ -325,7 +325,7 @@ TEST(Get, TellsHowManyRemain) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(Recover, RedeliversEverythingOpen) {
+TEST(Recover, redelivers_everything_open) {
     World world;
     Client client(world);
     client.declare("q");
@@ -340,7 +340,7 @@ TEST(Recover, RedeliversEverythingOpen) {
     EXPECT_EQ(client.expect_connection_close(), "540 NOT_IMPLEMENTED - requeue=false");
 }
 
-TEST(AConsumer, ThatDoesNotReadIsNotFloodedAndForgetsNothing) {
+TEST(AConsumer, that_does_not_read_is_not_flooded_and_forgets_nothing) {
     World world;
     Client publisher(world);
     publisher.declare("q");
@@ -365,7 +365,7 @@ TEST(AConsumer, ThatDoesNotReadIsNotFloodedAndForgetsNothing) {
     EXPECT_EQ(world.stats("q").ready, 0u);
 }
 
-TEST(UnackedDeliveries, SettledOutOfOrderDoNotPileUp) {
+TEST(UnackedDeliveries, settled_out_of_order_do_not_pile_up) {
     World world;
     Client client(world);
     client.declare("q");

@@ -396,8 +396,9 @@ class Client {
     amqp::Frame next() {
         pump();
         const auto parsed = amqp::parse_frame(std::string_view(in_).substr(at_), 0);
-        if (parsed.status != amqp::Parse::complete)
+        if (parsed.status != amqp::Parse::complete) {
             throw std::runtime_error("expected a frame, found silence");
+        }
         at_ += parsed.eaten;
         return parsed.frame;
     }
@@ -408,8 +409,9 @@ class Client {
     }
     Delivered content(Delivered delivered, std::uint16_t channel) {
         const amqp::Frame header = next();
-        if (header.type != 2 || header.channel != channel)
+        if (header.type != 2 || header.channel != channel) {
             throw std::runtime_error("expected a content header");
+        }
         const auto content = amqp::parse_content_header(header.payload).value();
         delivered.raw_properties = content.properties;
         while (delivered.body.size() < content.body_size) {

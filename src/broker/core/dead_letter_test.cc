@@ -42,7 +42,7 @@ void declare_with_dead_letters(Client& client, std::string_view queue, std::stri
     client.declare(queue, more.table());
 }
 
-TEST(ARejectedMessage, GoesToTheDeadLetterExchangeWithItsStory) {
+TEST(ARejectedMessage, goes_to_the_dead_letter_exchange_with_its_story) {
     World world;
     Client client(world);
     declare_with_dead_letters(client, "q", "dead");
@@ -69,7 +69,7 @@ TEST(ARejectedMessage, GoesToTheDeadLetterExchangeWithItsStory) {
         << "the old delivery is settled, the new one is in the log";
 }
 
-TEST(ARejectedMessage, KeepsItsKeyUnlessAnotherIsSet) {
+TEST(ARejectedMessage, keeps_its_key_unless_another_is_set) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -81,7 +81,7 @@ TEST(ARejectedMessage, KeepsItsKeyUnlessAnotherIsSet) {
     EXPECT_EQ(client.get("dead")->key, "q");
 }
 
-TEST(AnExpiredMessage, LosesItsExpirationAndIsCounted) {
+TEST(AnExpiredMessage, loses_its_expiration_and_is_counted) {
     World world;
     Client client(world);
     declare_with_dead_letters(client, "q", "dead");
@@ -95,7 +95,7 @@ TEST(AnExpiredMessage, LosesItsExpirationAndIsCounted) {
     EXPECT_EQ(deaths_of(*dead)[0].original_expiration, "100");
 }
 
-TEST(ADroppedHead, IsADeadLetterToo) {
+TEST(ADroppedHead, is_a_dead_letter_too) {
     World world;
     Client client(world);
     declare_with_dead_letters(client, "q", "dead", TableWriter().integer("x-max-length", 1));
@@ -107,7 +107,7 @@ TEST(ADroppedHead, IsADeadLetterToo) {
     EXPECT_EQ(deaths_of(*dead)[0].reason, "maxlen");
 }
 
-TEST(Deaths, AreCountedByQueueAndReasonNewestFirst) {
+TEST(Deaths, are_counted_by_queue_and_reason_newest_first) {
     World world;
     Client client(world);
     declare_with_dead_letters(client, "work", "retry");
@@ -130,7 +130,7 @@ TEST(Deaths, AreCountedByQueueAndReasonNewestFirst) {
     EXPECT_EQ(text_of(message->headers(), "x-last-death-queue"), "retry");
 }
 
-TEST(ACircle, WithoutAnyConsumerEnds) {
+TEST(ACircle, without_any_consumer_ends) {
     World world;
     Client client(world);
     declare_with_dead_letters(client, "a", "b", TableWriter().integer("x-message-ttl", 10));
@@ -141,7 +141,7 @@ TEST(ACircle, WithoutAnyConsumerEnds) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(Priorities, AreServedHighestFirstAndInOrderWithinOne) {
+TEST(Priorities, are_served_highest_first_and_in_order_within_one) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -174,7 +174,7 @@ Config with_policy(std::uint32_t attempts, milliseconds backoff_min = millisecon
     return config;
 }
 
-TEST(APolicy, DeclaresItsQueueDurableAndAsAClientWould) {
+TEST(APolicy, declares_its_queue_durable_and_as_a_client_would) {
     World world(with_policy(3));
     EXPECT_TRUE(world.stats("jobs").durable);
     EXPECT_TRUE(world.stats("jobs.failed").durable);
@@ -182,7 +182,7 @@ TEST(APolicy, DeclaresItsQueueDurableAndAsAClientWould) {
     EXPECT_EQ(client.declare("jobs").queue, "jobs");
 }
 
-TEST(APolicy, MovesAMessageAsideAfterItsLastAttempt) {
+TEST(APolicy, moves_a_message_aside_after_its_last_attempt) {
     World world(with_policy(3));
     Client client(world);
     client.publish("", "jobs", "poison", persistent());
@@ -199,7 +199,7 @@ TEST(APolicy, MovesAMessageAsideAfterItsLastAttempt) {
     EXPECT_EQ(deaths_of(*failed)[0].queue, "jobs");
 }
 
-TEST(APolicy, CountsALostConnectionButNotAnOrderlyStop) {
+TEST(APolicy, counts_a_lost_connection_but_not_an_orderly_stop) {
     World world(with_policy(2));
     Client publisher(world);
     publisher.publish("", "jobs", "job", persistent());
@@ -217,7 +217,7 @@ TEST(APolicy, CountsALostConnectionButNotAnOrderlyStop) {
     EXPECT_EQ(world.stats("jobs.failed").ready, 1u);
 }
 
-TEST(APolicy, WaitsLongerAfterEveryFailure) {
+TEST(APolicy, waits_longer_after_every_failure) {
     World world(with_policy(0, seconds(1), seconds(3)));
     Client client(world);
     client.publish("", "jobs", "job", persistent());
@@ -234,7 +234,7 @@ TEST(APolicy, WaitsLongerAfterEveryFailure) {
     }
 }
 
-TEST(APolicy, ComesIntoForceForAQueueThatIsThere) {
+TEST(APolicy, comes_into_force_for_a_queue_that_is_there) {
     World world;
     Client client(world);
     client.declare("jobs");
@@ -248,7 +248,7 @@ TEST(APolicy, ComesIntoForceForAQueueThatIsThere) {
     EXPECT_EQ(world.stats("jobs.failed").ready, 1u) << "made anew rather than losing the message";
 }
 
-TEST(APolicy, LimitsTheTimeToLiveWithoutShowingInTheArguments) {
+TEST(APolicy, limits_the_time_to_live_without_showing_in_the_arguments) {
     Config config = with_policy(0);
     config.vhosts[0].queues[0].message_ttl = milliseconds(500);
     World world(config);
@@ -259,7 +259,7 @@ TEST(APolicy, LimitsTheTimeToLiveWithoutShowingInTheArguments) {
     EXPECT_EQ(world.stats("jobs").ready, 0u);
 }
 
-TEST(AConfig, ComesBackFromJsonAsItWent) {
+TEST(AConfig, comes_back_from_json_as_it_went) {
     Config config = with_policy(5, seconds(1), seconds(300));
     config.vhosts[0].queues[0].message_ttl = milliseconds(7);
     config.users.push_back({"shop", "secret", false, {"/", "other"}});
@@ -272,7 +272,7 @@ TEST(AConfig, ComesBackFromJsonAsItWent) {
     EXPECT_FALSE(config_from_json(Json{{"users", "nobody"}}));
 }
 
-TEST(ADeliveryLimit, IsCountedForTheClientAndEndsInADeadLetter) {
+TEST(ADeliveryLimit, is_counted_for_the_client_and_ends_in_a_dead_letter) {
     World world;
     Client client(world);
     client.declare("dead");
@@ -288,12 +288,13 @@ TEST(ADeliveryLimit, IsCountedForTheClientAndEndsInADeadLetter) {
     EXPECT_EQ(deaths_of(*client.get("dead"))[0].reason, "delivery_limit");
 }
 
-TEST(APolicy, DoesNotCountWhatWasMerelySentAhead) {
+TEST(APolicy, does_not_count_what_was_merely_sent_ahead) {
     World world(with_policy(2));
     {
         Client publisher(world);
-        for (const char* body : {"poison", "innocent", "bystander"})
+        for (const char* body : {"poison", "innocent", "bystander"}) {
             publisher.publish("", "jobs", body, persistent());
+        }
     }
     for (int crash = 0; crash < 2; ++crash) {
         Client worker(world);
@@ -307,7 +308,7 @@ TEST(APolicy, DoesNotCountWhatWasMerelySentAhead) {
     EXPECT_THAT(client.drain("jobs"), ElementsAre("innocent", "bystander"));
 }
 
-TEST(AHeader, TooLargeForTheConsumersFramesIsLeftOut) {
+TEST(AHeader, too_large_for_the_consumers_frames_is_left_out) {
     World world;
     Client publisher(world), small(world, {.frame_max = 4'096});
     publisher.declare("q");
@@ -326,7 +327,7 @@ TEST(AHeader, TooLargeForTheConsumersFramesIsLeftOut) {
     EXPECT_TRUE(find(publisher.get("q")->headers(), "x")) << "who can take it gets it whole";
 }
 
-TEST(Deaths, AreKeptOnlyAsLongAsTheyFitAFrame) {
+TEST(Deaths, are_kept_only_as_long_as_they_fit_a_frame) {
     World world;
     Client client(world);
     const int hops = 45;

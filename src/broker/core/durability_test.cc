@@ -15,7 +15,7 @@ using ::testing::UnorderedElementsAre;
 
 const std::string queue_q = topology::queue_key("/", "q");
 
-TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
+TEST(AfterARestart, durable_topology_is_there_and_the_rest_is_not) {
     World world;
     {
         Client client(world);
@@ -44,7 +44,7 @@ TEST(AfterARestart, DurableTopologyIsThereAndTheRestIsNot) {
     client.declare_exchange("e", "topic");
 }
 
-TEST(AfterARestart, WhatWasDeletedOrUnboundStaysSo) {
+TEST(AfterARestart, what_was_deleted_or_unbound_stays_so) {
     World world;
     {
         Client client(world);
@@ -66,11 +66,12 @@ TEST(AfterARestart, WhatWasDeletedOrUnboundStaysSo) {
     client.publish("e", "k", "m", transient(), true);
     EXPECT_EQ(client.expect_return().body, "m");
     EXPECT_FALSE(world.has_queue("gone"));
-    for (const auto& [key, value] : world.journal.topology())
+    for (const auto& [key, value] : world.journal.topology()) {
         EXPECT_THAT(key, Not(::testing::HasSubstr("gone")));
+    }
 }
 
-TEST(AfterARestart, PersistentMessagesAreThereOnceInOrder) {
+TEST(AfterARestart, persistent_messages_are_there_once_in_order) {
     World world;
     {
         Client client(world);
@@ -91,7 +92,7 @@ TEST(AfterARestart, PersistentMessagesAreThereOnceInOrder) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(AfterARestart, MessagesMayBeMarkedRedelivered) {
+TEST(AfterARestart, messages_may_be_marked_redelivered) {
     World world;
     {
         Client client(world);
@@ -103,7 +104,7 @@ TEST(AfterARestart, MessagesMayBeMarkedRedelivered) {
     EXPECT_TRUE(client.get("q")->redelivered) << "nobody knows whether it was delivered before";
 }
 
-TEST(AfterARestart, ExpiryIsDueAgain) {
+TEST(AfterARestart, expiry_is_due_again) {
     World world;
     {
         Client client(world);
@@ -120,7 +121,7 @@ TEST(AfterARestart, ExpiryIsDueAgain) {
     EXPECT_FALSE(world.has_queue("unused"));
 }
 
-TEST(AfterARestart, TheTimeAMessageHasWaitedCounts) {
+TEST(AfterARestart, the_time_a_message_has_waited_counts) {
     World world;
     {
         Client client(world);
@@ -143,7 +144,7 @@ TEST(AfterARestart, TheTimeAMessageHasWaitedCounts) {
     EXPECT_EQ(world.stats("q").ready, 0u) << "expired while it was down";
 }
 
-TEST(AfterARestart, FailedAttemptsAreRemembered) {
+TEST(AfterARestart, failed_attempts_are_remembered) {
     Config config;
     config.vhosts[0].queues.push_back({.name = "q", .message_ttl = {}, .max_attempts = 3});
     World world(config);
@@ -161,7 +162,7 @@ TEST(AfterARestart, FailedAttemptsAreRemembered) {
     }
 }
 
-TEST(AQueueDeclaredAnew, HasNothingOfItsNamesake) {
+TEST(AQueueDeclaredAnew, has_nothing_of_its_namesake) {
     World world;
     {
         Client client(world);
@@ -178,7 +179,7 @@ TEST(AQueueDeclaredAnew, HasNothingOfItsNamesake) {
     EXPECT_THAT(client.drain("q"), ElementsAre("new"));
 }
 
-TEST(QueueIds, AreNeverGivenTwice) {
+TEST(QueueIds, are_never_given_twice) {
     World world;
     std::set<std::string> values;
     for (int i = 0; i < 3; ++i) {
@@ -192,7 +193,7 @@ TEST(QueueIds, AreNeverGivenTwice) {
     }
 }
 
-TEST(ADurableDeclare, IsAnsweredOnceItIsOnDisk) {
+TEST(ADurableDeclare, is_answered_once_it_is_on_disk) {
     World world;
     Client client(world);
     world.disk_is_stuck = true;
@@ -207,7 +208,7 @@ TEST(ADurableDeclare, IsAnsweredOnceItIsOnDisk) {
     client.expect<BasicGetEmpty>(1);
 }
 
-TEST(ADurableDeclare, OfAnothersQueueWaitsForTheSameDisk) {
+TEST(ADurableDeclare, of_anothers_queue_waits_for_the_same_disk) {
     World world;
     Client first(world), second(world);
     world.disk_is_stuck = true;
@@ -218,7 +219,7 @@ TEST(ADurableDeclare, OfAnothersQueueWaitsForTheSameDisk) {
     second.expect<QueueDeclareOk>(1);
 }
 
-TEST(AnAnswer, ThatPromisesNothingNewDoesNotWaitForTheDisk) {
+TEST(AnAnswer, that_promises_nothing_new_does_not_wait_for_the_disk) {
     World world;
     Client client(world), other(world);
     client.declare("q");
@@ -238,7 +239,7 @@ TEST(AnAnswer, ThatPromisesNothingNewDoesNotWaitForTheDisk) {
     EXPECT_EQ(client.expect<QueuePurgeOk>(1).message_count, 1u);
 }
 
-TEST(ADeclareWithoutWait, IsNotAnswered) {
+TEST(ADeclareWithoutWait, is_not_answered) {
     World world;
     Client client(world);
     auto method = Client::queue_declare("q");
@@ -254,7 +255,7 @@ Config with_content_memory(std::uint64_t bytes) {
     return config;
 }
 
-TEST(ContentBeyondItsMemory, IsReadBackFromTheLog) {
+TEST(ContentBeyondItsMemory, is_read_back_from_the_log) {
     World world(with_content_memory(1'000));
     Client client(world);
     client.declare("q");
@@ -269,14 +270,15 @@ TEST(ContentBeyondItsMemory, IsReadBackFromTheLog) {
     for (const std::string& body : bodies) EXPECT_EQ(client.expect_body(), body);
     EXPECT_GE(world.journal.reads, 7u);
     client.nack(0, true, true);
-    for (const std::string& body : bodies)
+    for (const std::string& body : bodies) {
         EXPECT_EQ(client.expect_body(), body) << "and again after a requeue";
+    }
     client.ack(0, true);
     EXPECT_EQ(world.broker->content_bytes(), 0u);
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(ContentBeyondItsMemory, StaysWhenItIsNowhereElse) {
+TEST(ContentBeyondItsMemory, stays_when_it_is_nowhere_else) {
     World world(with_content_memory(10));
     Client client(world);
     client.declare("q");
@@ -286,7 +288,7 @@ TEST(ContentBeyondItsMemory, StaysWhenItIsNowhereElse) {
     EXPECT_EQ(world.broker->content_bytes(), 0u);
 }
 
-TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
+TEST(ContentThatCannotBeReadBack, is_settled_and_never_served) {
     World world(with_content_memory(0));
     Client client(world);
     client.declare("q");
@@ -298,7 +300,7 @@ TEST(ContentThatCannotBeReadBack, IsSettledAndNeverServed) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(ContentThatCannotBeReadNow, StaysInItsPlaceAndIsServedLater) {
+TEST(ContentThatCannotBeReadNow, stays_in_its_place_and_is_served_later) {
     World world(with_content_memory(0));
     Client client(world);
     client.declare("q");
@@ -319,7 +321,7 @@ TEST(ContentThatCannotBeReadNow, StaysInItsPlaceAndIsServedLater) {
     for (const char* body : {"1", "2", "3"}) EXPECT_EQ(client.expect_body(), body);
 }
 
-TEST(ContentThatCannotBeReadNow, IsNotDeadLetteredIntoNothing) {
+TEST(ContentThatCannotBeReadNow, is_not_dead_lettered_into_nothing) {
     World world(with_content_memory(0));
     Client client(world);
     client.declare("dead");
@@ -342,7 +344,7 @@ TEST(ContentThatCannotBeReadNow, IsNotDeadLetteredIntoNothing) {
     EXPECT_EQ(world.stats("short").ready, 1u);
 }
 
-TEST(ContentThatCannotBeReadNow, ComesBackAfterARejection) {
+TEST(ContentThatCannotBeReadNow, comes_back_after_a_rejection) {
     World world(with_content_memory(0));
     Client client(world);
     client.declare("dead");
@@ -364,7 +366,7 @@ TEST(ContentThatCannotBeReadNow, ComesBackAfterARejection) {
     EXPECT_THAT(client.drain("dead"), ElementsAre("bad"));
 }
 
-TEST(Recovery, KeepsOnlyTheContentThereIsMemoryFor) {
+TEST(Recovery, keeps_only_the_content_there_is_memory_for) {
     World world(with_content_memory(1'000));
     {
         Client client(world);
@@ -377,7 +379,7 @@ TEST(Recovery, KeepsOnlyTheContentThereIsMemoryFor) {
     EXPECT_EQ(world.stats("q").bytes, 3'000u);
 }
 
-TEST(Purge, FromOutsideSettlesEverythingReady) {
+TEST(Purge, from_outside_settles_everything_ready) {
     World world;
     Client client(world);
     client.declare("q");
@@ -387,7 +389,7 @@ TEST(Purge, FromOutsideSettlesEverythingReady) {
     EXPECT_EQ(world.broker->purge("/", "missing").error().kind, Error::Kind::not_found);
 }
 
-TEST(AQueueThatIsNotUnderstood, KeepsItsMessagesForWhoDeclaresItAnew) {
+TEST(AQueueThatIsNotUnderstood, keeps_its_messages_for_who_declares_it_anew) {
     World world;
     {
         Client client(world);
@@ -412,7 +414,7 @@ TEST(AQueueThatIsNotUnderstood, KeepsItsMessagesForWhoDeclaresItAnew) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(TheTopology, ThatCannotBeReadIsLeftOut) {
+TEST(TheTopology, that_cannot_be_read_is_left_out) {
     World world;
     world.journal.put("x", "");
     world.journal.put("q", "abc");

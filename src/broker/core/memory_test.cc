@@ -55,7 +55,7 @@ Config with_memory(std::uint64_t bytes) {
     return config;
 }
 
-TEST(AClientThatDoesNotRead, IsNotListenedToOnceItsReturnsPileUp) {
+TEST(AClientThatDoesNotRead, is_not_listened_to_once_its_returns_pile_up) {
     World world;
     DeafClient client(world);
     const std::string returned =
@@ -70,7 +70,7 @@ TEST(AClientThatDoesNotRead, IsNotListenedToOnceItsReturnsPileUp) {
     EXPECT_TRUE(client.say(returned)) << "and goes on when it has read";
 }
 
-TEST(AClientThatDoesNotRead, GetsNoFurtherMessagesByGet) {
+TEST(AClientThatDoesNotRead, gets_no_further_messages_by_get) {
     World world;
     Client owner(world);
     owner.declare("q");
@@ -83,7 +83,7 @@ TEST(AClientThatDoesNotRead, GetsNoFurtherMessagesByGet) {
     EXPECT_TRUE(client.send(BasicGet{0, "q", true}));
 }
 
-TEST(AClientThatDoesNotRead, LosesDirectRepliesAndTheServerMayKnow) {
+TEST(AClientThatDoesNotRead, loses_direct_replies_and_the_server_may_know) {
     World world;
     Client server(world);
     Client caller(world);
@@ -102,7 +102,7 @@ TEST(AClientThatDoesNotRead, LosesDirectRepliesAndTheServerMayKnow) {
     EXPECT_EQ(caller.expect_body(), "heard");
 }
 
-TEST(AClientThatDoesNotRead, IsDroppedWhenItsHeartbeatsAreMissed) {
+TEST(AClientThatDoesNotRead, is_dropped_when_its_heartbeats_are_missed) {
     World world;
     DeafClient client(world);
     client.connection().on_writable(8 * mebibyte);
@@ -112,7 +112,7 @@ TEST(AClientThatDoesNotRead, IsDroppedWhenItsHeartbeatsAreMissed) {
     EXPECT_TRUE(client.connection().closed());
 }
 
-TEST(OneLargeMessage, IsInMemoryOnceHoweverManyConsumersAreStalled) {
+TEST(OneLargeMessage, is_in_memory_once_however_many_consumers_are_stalled) {
     World world;
     Client publisher(world);
     publisher.declare_exchange("all", "fanout");
@@ -129,7 +129,7 @@ TEST(OneLargeMessage, IsInMemoryOnceHoweverManyConsumersAreStalled) {
     for (auto& consumer : consumers) EXPECT_GT(consumer->read_all(), 16 * mebibyte);
 }
 
-TEST(OneLargeMessage, ReadBackFromTheLogIsSharedAsWell) {
+TEST(OneLargeMessage, read_back_from_the_log_is_shared_as_well) {
     Config config;
     config.memory_bytes_for_content = 0;
     World world(config);
@@ -155,7 +155,7 @@ TEST(OneLargeMessage, ReadBackFromTheLogIsSharedAsWell) {
     EXPECT_LT(world.broker->memory_used(), mebibyte);
 }
 
-TEST(TheMemoryBudget, HoldsPublishersBackAndLetsConsumersDrain) {
+TEST(TheMemoryBudget, holds_publishers_back_and_lets_consumers_drain) {
     World world(with_memory(2 * mebibyte));
     Client publisher(world), consumer(world);
     publisher.declare("q", {}, false);
@@ -177,7 +177,7 @@ TEST(TheMemoryBudget, HoldsPublishersBackAndLetsConsumersDrain) {
     EXPECT_EQ(world.stats("q").ready, static_cast<std::uint64_t>(published - published / 2 + 1));
 }
 
-TEST(TheMemoryBudget, CountsWhatIsUnacknowledged) {
+TEST(TheMemoryBudget, counts_what_is_unacknowledged) {
     World world(with_memory(2 * mebibyte));
     Client publisher(world), consumer(world);
     publisher.declare("q");
@@ -193,7 +193,7 @@ TEST(TheMemoryBudget, CountsWhatIsUnacknowledged) {
     EXPECT_FALSE(publisher.connection().paused());
 }
 
-TEST(TheMemoryBudget, IsGivenBackToTheLastByte) {
+TEST(TheMemoryBudget, is_given_back_to_the_last_byte) {
     World world;
     {
         Client client(world);
@@ -209,7 +209,7 @@ TEST(TheMemoryBudget, IsGivenBackToTheLastByte) {
     EXPECT_LT(world.broker->memory_used(), 4'000u) << "a queue is left";
 }
 
-TEST(UnfinishedMessages, ThatKeepTheAlarmUpLoseTheirConnections) {
+TEST(UnfinishedMessages, that_keep_the_alarm_up_lose_their_connections) {
     World world(with_memory(2 * mebibyte));
     Client other(world);
     other.declare("q");
@@ -232,7 +232,7 @@ TEST(UnfinishedMessages, ThatKeepTheAlarmUpLoseTheirConnections) {
     EXPECT_GE(closed, 1);
 }
 
-TEST(ClientsThatDoNotRead, LoseTheirConnectionsWhereTheyKeepTheAlarmUp) {
+TEST(ClientsThatDoNotRead, lose_their_connections_where_they_keep_the_alarm_up) {
     World world(with_memory(6 * mebibyte));
     Client other(world);
     other.declare("q");
@@ -258,7 +258,7 @@ TEST(ClientsThatDoNotRead, LoseTheirConnectionsWhereTheyKeepTheAlarmUp) {
     EXPECT_EQ(world.stats("q").ready, 1u);
 }
 
-TEST(AnAlarm, IsToldToTheGatewayBeforeItHandsOverAJob) {
+TEST(AnAlarm, is_told_to_the_gateway_before_it_hands_over_a_job) {
     World world;
     world.broker->set_alarm("the broker's disk is full");
     Client consumer(world);
@@ -280,7 +280,7 @@ TEST(AnAlarm, IsToldToTheGatewayBeforeItHandsOverAJob) {
     gateway.expect<ConnectionBlocked>(0);
 }
 
-TEST(AnAlarm, StopsAPublishBetweenItsFramesAndTakesNone) {
+TEST(AnAlarm, stops_a_publish_between_its_frames_and_takes_none) {
     World world;
     Client publisher(world);
     publisher.declare("q");
@@ -295,7 +295,7 @@ TEST(AnAlarm, StopsAPublishBetweenItsFramesAndTakesNone) {
     EXPECT_EQ(world.stats("q").ready, 0u) << "whoever went has not published";
 }
 
-TEST(AnAlarm, DoesNotKeepAClosedConnectionFromEnding) {
+TEST(AnAlarm, does_not_keep_a_closed_connection_from_ending) {
     World world;
     Client publisher(world);
     publisher.declare("q");

@@ -16,7 +16,7 @@ Config promising(std::uint32_t attempts = 0) {
     return config;
 }
 
-TEST(APromisedQueue, IsNotDeclaredAnyOtherWay) {
+TEST(APromisedQueue, is_not_declared_any_other_way) {
     World world(promising());
     Client client(world);
     client.send(1, Client::queue_declare("orders", {}, false));
@@ -26,7 +26,7 @@ TEST(APromisedQueue, IsNotDeclaredAnyOtherWay) {
     client.declare("orders");
 }
 
-TEST(APromisedQueue, ThatIsDeletedIsThereAgainAtOnceAndDurable) {
+TEST(APromisedQueue, that_is_deleted_is_there_again_at_once_and_durable) {
     World world(promising(3));
     {
         Client client(world);
@@ -44,7 +44,7 @@ TEST(APromisedQueue, ThatIsDeletedIsThereAgainAtOnceAndDurable) {
     EXPECT_EQ(client.get("orders", true)->body, "new");
 }
 
-TEST(APromisedQueue, FindsATransientOneInTheWayAndSaysSo) {
+TEST(APromisedQueue, finds_a_transient_one_in_the_way_and_says_so) {
     World world;
     Client owner(world), publisher(world);
     owner.declare("orders", {}, false);
@@ -68,7 +68,7 @@ TEST(APromisedQueue, FindsATransientOneInTheWayAndSaysSo) {
     EXPECT_EQ(world.journal.open_deliveries(), 1u);
 }
 
-TEST(APromisedQueue, FindsAnExclusiveOneInTheWay) {
+TEST(APromisedQueue, finds_an_exclusive_one_in_the_way) {
     World world;
     {
         Client owner(world);
@@ -81,7 +81,7 @@ TEST(APromisedQueue, FindsAnExclusiveOneInTheWay) {
     EXPECT_TRUE(world.broker->apply(promising()));
 }
 
-TEST(APromisedQueue, ThatWasAutoDeleteStaysFromTheNextStartOn) {
+TEST(APromisedQueue, that_was_auto_delete_stays_from_the_next_start_on) {
     World world;
     {
         Client client(world);

@@ -10,7 +10,7 @@ using namespace amqp;
 using ::testing::ElementsAre;
 using ::testing::StartsWith;
 
-TEST(AConfirm, CountsFromOneAndComesAtOnceForWhatNeedsNoDisk) {
+TEST(AConfirm, counts_from_one_and_comes_at_once_for_what_needs_no_disk) {
     World world;
     world.disk_is_stuck = false;
     Client client(world);
@@ -23,7 +23,7 @@ TEST(AConfirm, CountsFromOneAndComesAtOnceForWhatNeedsNoDisk) {
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{2, false}));
 }
 
-TEST(AConfirm, WaitsForTheDiskWhenMessageAndQueueAreDurable) {
+TEST(AConfirm, waits_for_the_disk_when_message_and_queue_are_durable) {
     World world;
     Client client(world);
     client.declare("q");
@@ -41,7 +41,7 @@ TEST(AConfirm, WaitsForTheDiskWhenMessageAndQueueAreDurable) {
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{2, false})) << "a transient one waits for nothing";
 }
 
-TEST(AConfirm, StandsForAllThatWasReadTogether) {
+TEST(AConfirm, stands_for_all_that_was_read_together) {
     World world;
     Client client(world);
     client.declare("q");
@@ -54,7 +54,7 @@ TEST(AConfirm, StandsForAllThatWasReadTogether) {
     EXPECT_EQ(world.broker->counters().confirmed, 5u);
 }
 
-TEST(AConfirm, DoesNotWaitForWhatWasPublishedLater) {
+TEST(AConfirm, does_not_wait_for_what_was_published_later) {
     World world;
     Client client(world);
     client.declare("q");
@@ -70,7 +70,7 @@ TEST(AConfirm, DoesNotWaitForWhatWasPublishedLater) {
     EXPECT_EQ(client.expect<BasicAck>(1), (BasicAck{2, false}));
 }
 
-TEST(AMandatoryMessage, NobodyWantsIsReturnedBeforeItsConfirm) {
+TEST(AMandatoryMessage, nobody_wants_is_returned_before_its_confirm) {
     World world;
     Client client(world);
     client.confirm_select();
@@ -84,7 +84,7 @@ TEST(AMandatoryMessage, NobodyWantsIsReturnedBeforeItsConfirm) {
     EXPECT_EQ(world.broker->counters().unroutable, 1u);
 }
 
-TEST(AFullQueue, ThatRejectsNacksThePublisher) {
+TEST(AFullQueue, that_rejects_nacks_the_publisher) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -100,7 +100,7 @@ TEST(AFullQueue, ThatRejectsNacksThePublisher) {
     EXPECT_THAT(client.drain("q"), ElementsAre("1", "2"));
 }
 
-TEST(AFullQueue, DropsItsHeadByDefault) {
+TEST(AFullQueue, drops_its_head_by_default) {
     World world;
     Client client(world);
     TableWriter by_count, by_bytes;
@@ -115,21 +115,21 @@ TEST(AFullQueue, DropsItsHeadByDefault) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(Immediate, IsNotImplementedInExactlyTheseWords) {
+TEST(Immediate, is_not_implemented_in_exactly_these_words) {
     World world;
     Client client(world);
     client.send(1, BasicPublish{0, "", "q", false, true});
     EXPECT_EQ(client.expect_connection_close(), "540 NOT_IMPLEMENTED - immediate=true");
 }
 
-TEST(APublish, ToAMissingExchangeClosesTheChannel) {
+TEST(APublish, to_a_missing_exchange_closes_the_channel) {
     World world;
     Client client(world);
     client.publish("missing", "k", "x");
     EXPECT_EQ(client.expect_channel_close(), "404 NOT_FOUND - no exchange 'missing' in vhost '/'");
 }
 
-TEST(APublish, InAnotherUsersNameIsRefused) {
+TEST(APublish, in_another_users_name_is_refused) {
     World world;
     Client client(world);
     Properties properties;
@@ -145,7 +145,7 @@ TEST(APublish, InAnotherUsersNameIsRefused) {
         "406 PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest'");
 }
 
-TEST(ABody, OfAnySizeArrivesWhole) {
+TEST(ABody, of_any_size_arrives_whole) {
     World world;
     Client client(world, {.frame_max = 4'096});
     client.declare("q");
@@ -156,18 +156,18 @@ TEST(ABody, OfAnySizeArrivesWhole) {
     }
 }
 
-TEST(ABody, LongerThanAnnouncedIsAFrameError) {
+TEST(ABody, longer_than_announced_is_a_frame_error) {
     World world;
     Client client(world);
     std::string frames = Client::publish_frames(1, "", "q", "1234");
-    const std::size_t body_size_at =
-        frames.size() - 12 - 1 - 2 - 8;  // body frame, end mark, flags, the size itself
+    // Body frame, end mark, flags, the size itself.
+    const std::size_t body_size_at = frames.size() - 12 - 1 - 2 - 8;
     frames[body_size_at + 7] = 3;
     client.raw(frames);
     EXPECT_THAT(client.expect_connection_close(), StartsWith("501 FRAME_ERROR - the body is longer"));
 }
 
-TEST(APublish, CutAnywhereIsPutTogether) {
+TEST(APublish, cut_anywhere_is_put_together) {
     World world;
     Client client(world);
     client.declare("q");
@@ -191,7 +191,7 @@ TEST(APublish, CutAnywhereIsPutTogether) {
     }
 }
 
-TEST(Publishes, OfTwoChannelsMayBeInterleaved) {
+TEST(Publishes, of_two_channels_may_be_interleaved) {
     World world;
     Client client(world);
     client.open(2);
@@ -215,7 +215,7 @@ TEST(Publishes, OfTwoChannelsMayBeInterleaved) {
     EXPECT_THAT(client.drain("two"), ElementsAre("2222"));
 }
 
-TEST(AnExpiration, MustBeANumberOfMilliseconds) {
+TEST(AnExpiration, must_be_a_number_of_milliseconds) {
     World world;
     for (const char* text : {"soon", "", "-1", "1.5", "99999999999999"}) {
         Client client(world);
@@ -225,7 +225,7 @@ TEST(AnExpiration, MustBeANumberOfMilliseconds) {
     }
 }
 
-TEST(AMessage, ExpiresAfterTheShorterOfItsOwnAndItsQueuesTime) {
+TEST(AMessage, expires_after_the_shorter_of_its_own_and_its_queues_time) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -243,7 +243,7 @@ TEST(AMessage, ExpiresAfterTheShorterOfItsOwnAndItsQueuesTime) {
     EXPECT_EQ(world.journal.open_deliveries(), 0u);
 }
 
-TEST(AMessage, WithNoTimeToLiveIsDeliveredNowOrNever) {
+TEST(AMessage, with_no_time_to_live_is_delivered_now_or_never) {
     World world;
     Client client(world);
     client.declare("q");
@@ -254,7 +254,7 @@ TEST(AMessage, WithNoTimeToLiveIsDeliveredNowOrNever) {
     EXPECT_EQ(client.expect_body(), "now");
 }
 
-TEST(DirectReplyTo, BringsAnAnswerWithoutAQueue) {
+TEST(DirectReplyTo, brings_an_answer_without_a_queue) {
     World world;
     Client asker(world), answerer(world);
     answerer.declare("requests");
@@ -278,7 +278,7 @@ TEST(DirectReplyTo, BringsAnAnswerWithoutAQueue) {
     EXPECT_EQ(answerer.expect_return().body, "too late");
 }
 
-TEST(DirectReplyTo, HasItsConditions) {
+TEST(DirectReplyTo, has_its_conditions) {
     World world;
     Client client(world);
     client.send(1, BasicConsume{0, "amq.rabbitmq.reply-to", "r", false, false, false, false, {}});

@@ -32,7 +32,7 @@ std::string refusal(Client& client, const Method& method) {
     return client.expect_channel_close(9);
 }
 
-TEST(ExchangesOfTheHouse, AreThere) {
+TEST(ExchangesOfTheHouse, are_there) {
     World world;
     Client client(world);
     for (const char* name : {"amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match"}) {
@@ -41,7 +41,7 @@ TEST(ExchangesOfTheHouse, AreThere) {
     client.declare_exchange("amq.topic", "topic");
 }
 
-TEST(ExchangesOfTheHouse, AreNotForClientsToMakeOrDelete) {
+TEST(ExchangesOfTheHouse, are_not_for_clients_to_make_or_delete) {
     World world;
     Client client(world);
     client.declare("q");
@@ -59,7 +59,7 @@ TEST(ExchangesOfTheHouse, AreNotForClientsToMakeOrDelete) {
     EXPECT_EQ(refusal(client, ExchangeBind{0, "amq.direct", "", "k", false, {}}), on_default);
 }
 
-TEST(TheDefaultExchange, LeadsToEveryQueueByItsName) {
+TEST(TheDefaultExchange, leads_to_every_queue_by_its_name) {
     World world;
     Client client(world);
     client.declare("q");
@@ -67,7 +67,7 @@ TEST(TheDefaultExchange, LeadsToEveryQueueByItsName) {
     EXPECT_THAT(client.drain("q"), ElementsAre("hello"));
 }
 
-TEST(AnExchange, DeclaredAgainMustBeTheSame) {
+TEST(AnExchange, declared_again_must_be_the_same) {
     World world;
     Client client(world);
     client.declare_exchange("e", "fanout");
@@ -89,14 +89,14 @@ TEST(AnExchange, DeclaredAgainMustBeTheSame) {
                   "'other' of type 'longstr' but current is none"));
 }
 
-TEST(AnExchange, OfAnUnknownTypeClosesTheConnection) {
+TEST(AnExchange, of_an_unknown_type_closes_the_connection) {
     World world;
     Client client(world);
     client.send(1, Client::exchange_declare("e", "sorted"));
     EXPECT_EQ(client.expect_connection_close(), "503 COMMAND_INVALID - unknown exchange type 'sorted'");
 }
 
-TEST(WhatIsMissing, IsNotFoundWhenAskedForAndFineWhenDeleted) {
+TEST(WhatIsMissing, is_not_found_when_asked_for_and_fine_when_deleted) {
     World world;
     Client client(world);
     EXPECT_EQ(refusal(client, passive_queue("q")), "404 NOT_FOUND - no queue 'q' in vhost '/'");
@@ -107,7 +107,7 @@ TEST(WhatIsMissing, IsNotFoundWhenAskedForAndFineWhenDeleted) {
     client.ask<ExchangeDeleteOk>(1, ExchangeDelete{0, "e", false, false});
 }
 
-TEST(AQueue, DeclaredAgainMustBeTheSame) {
+TEST(AQueue, declared_again_must_be_the_same) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -123,7 +123,7 @@ TEST(AQueue, DeclaredAgainMustBeTheSame) {
               "but current is the value '1000' of type 'signedint'");
 }
 
-TEST(AQueuesArguments, AreTheSameIfTheirValuesAre) {
+TEST(AQueuesArguments, are_the_same_if_their_values_are) {
     World world;
     Client client(world);
     TableWriter small, large, with_unknown;
@@ -135,7 +135,7 @@ TEST(AQueuesArguments, AreTheSameIfTheirValuesAre) {
     client.declare("q", with_unknown.table());
 }
 
-TEST(AQueuesArguments, AreRefusedWhenTheyMakeNoSense) {
+TEST(AQueuesArguments, are_refused_when_they_make_no_sense) {
     World world;
     Client client(world);
     const auto refused = [&](TableWriter& arguments) {
@@ -156,7 +156,7 @@ TEST(AQueuesArguments, AreRefusedWhenTheyMakeNoSense) {
     client.declare("fine", quorum.text("x-queue-type", "quorum").table());
 }
 
-TEST(AnExclusiveQueue, IsLockedForOthersAndGoesWithItsConnection) {
+TEST(AnExclusiveQueue, is_locked_for_others_and_goes_with_its_connection) {
     World world;
     Client other(world);
     {
@@ -178,7 +178,7 @@ TEST(AnExclusiveQueue, IsLockedForOthersAndGoesWithItsConnection) {
 }
 
 // The close of a connection looks at its own queues only: those that went before must not be among them.
-TEST(AnExclusiveQueue, ThatWentBeforeItsConnectionIsNotLookedForAtTheClose) {
+TEST(AnExclusiveQueue, that_went_before_its_connection_is_not_looked_for_at_the_close) {
     World world;
     Client other(world);
     other.declare("shared");
@@ -202,7 +202,7 @@ TEST(AnExclusiveQueue, ThatWentBeforeItsConnectionIsNotLookedForAtTheClose) {
     EXPECT_EQ(world.broker->queue_stats()[0].name, "shared");
 }
 
-TEST(AQueueWithoutAName, IsGivenOne) {
+TEST(AQueueWithoutAName, is_given_one) {
     World world;
     Client client(world);
     const auto first = std::string(client.declare("").queue), second = std::string(client.declare("").queue);
@@ -212,7 +212,7 @@ TEST(AQueueWithoutAName, IsGivenOne) {
     EXPECT_EQ(client.get("")->body, "hello") << "an empty name means the queue declared last";
 }
 
-TEST(AQueueWithoutAName, IsBoundByTheNameItWasGiven) {
+TEST(AQueueWithoutAName, is_bound_by_the_name_it_was_given) {
     World world;
     Client client(world);
     const auto name = std::string(client.declare("").queue);
@@ -221,7 +221,7 @@ TEST(AQueueWithoutAName, IsBoundByTheNameItWasGiven) {
     EXPECT_EQ(client.get(name)->body, "hello");
 }
 
-TEST(LineEnds, AreNotPartOfNames) {
+TEST(LineEnds, are_not_part_of_names) {
     World world;
     Client client(world);
     EXPECT_EQ(client.declare("na\r\nme").queue, "name");
@@ -229,7 +229,7 @@ TEST(LineEnds, AreNotPartOfNames) {
     client.ask<ExchangeDeclareOk>(1, passive_exchange("exchange"));
 }
 
-TEST(Declare, TellsMessagesAndConsumers) {
+TEST(Declare, tells_messages_and_consumers) {
     World world;
     Client client(world);
     client.declare("q");
@@ -246,7 +246,7 @@ TEST(Declare, TellsMessagesAndConsumers) {
     EXPECT_EQ(client.ask<QueueDeclareOk>(1, passive_queue("q")).consumer_count, 1u);
 }
 
-TEST(Purge, LeavesWhatIsUnacknowledged) {
+TEST(Purge, leaves_what_is_unacknowledged) {
     World world;
     Client client(world);
     client.declare("q");
@@ -257,7 +257,7 @@ TEST(Purge, LeavesWhatIsUnacknowledged) {
     EXPECT_EQ(world.journal.open_deliveries(), 1u);
 }
 
-TEST(Delete, CanInsistOnUnusedAndEmpty) {
+TEST(Delete, can_insist_on_unused_and_empty) {
     World world;
     Client client(world);
     client.declare("q");
@@ -276,7 +276,7 @@ TEST(Delete, CanInsistOnUnusedAndEmpty) {
               "406 PRECONDITION_FAILED - exchange 'e' in vhost '/' in use");
 }
 
-TEST(AnAutoDeleteQueue, DiesWithItsLastConsumerAndNotBeforeTheFirst) {
+TEST(AnAutoDeleteQueue, dies_with_its_last_consumer_and_not_before_the_first) {
     World world;
     Client client(world);
     auto method = Client::queue_declare("q");
@@ -291,7 +291,7 @@ TEST(AnAutoDeleteQueue, DiesWithItsLastConsumerAndNotBeforeTheFirst) {
     EXPECT_FALSE(world.has_queue("q"));
 }
 
-TEST(AnUnusedQueue, ExpiresAndUseKeepsItAlive) {
+TEST(AnUnusedQueue, expires_and_use_keeps_it_alive) {
     World world;
     Client client(world);
     TableWriter arguments;
@@ -313,7 +313,7 @@ TEST(AnUnusedQueue, ExpiresAndUseKeepsItAlive) {
     EXPECT_FALSE(world.has_queue("q"));
 }
 
-TEST(Bindings, OfExchangesToExchangesCarryMessages) {
+TEST(Bindings, of_exchanges_to_exchanges_carry_messages) {
     World world;
     Client client(world);
     client.declare("q");
@@ -329,7 +329,7 @@ TEST(Bindings, OfExchangesToExchangesCarryMessages) {
     EXPECT_THAT(client.drain("q"), ElementsAre());
 }
 
-TEST(Bindings, InACircleEnd) {
+TEST(Bindings, in_a_circle_end) {
     World world;
     Client client(world);
     client.declare("q");
@@ -343,7 +343,7 @@ TEST(Bindings, InACircleEnd) {
     EXPECT_THAT(client.drain("q"), ElementsAre("once"));
 }
 
-TEST(AnAutoDeleteExchange, DiesWithItsLastBinding) {
+TEST(AnAutoDeleteExchange, dies_with_its_last_binding) {
     World world;
     Client client(world);
     client.declare("q");
@@ -359,7 +359,7 @@ TEST(AnAutoDeleteExchange, DiesWithItsLastBinding) {
     EXPECT_THAT(refusal(client, passive_exchange("e")), StartsWith("404"));
 }
 
-TEST(AnInternalExchange, TakesNothingFromPublishers) {
+TEST(AnInternalExchange, takes_nothing_from_publishers) {
     World world;
     Client client(world);
     auto method = Client::exchange_declare("e", "fanout");
@@ -370,7 +370,7 @@ TEST(AnInternalExchange, TakesNothingFromPublishers) {
               "403 ACCESS_REFUSED - cannot publish to internal exchange 'e' in vhost '/'");
 }
 
-TEST(AnAlternateExchange, GetsWhatNobodyWanted) {
+TEST(AnAlternateExchange, gets_what_nobody_wanted) {
     World world;
     Client client(world);
     client.declare("q");
@@ -396,7 +396,7 @@ Properties with_headers(const Table& headers) {
     return properties;
 }
 
-TEST(AHeadersExchange, MatchesAllOrAny) {
+TEST(AHeadersExchange, matches_all_or_any) {
     World world;
     Client client(world);
     for (const char* mode : {"all", "any", "all-with-x"}) {
@@ -422,7 +422,7 @@ TEST(AHeadersExchange, MatchesAllOrAny) {
         HasSubstr("Invalid x-match field value \"some\""));
 }
 
-TEST(Routes, AreAskedAnewWhenTheTopologyChanges) {
+TEST(Routes, are_asked_anew_when_the_topology_changes) {
     World world;
     Client client(world);
     client.declare("a");
@@ -436,7 +436,7 @@ TEST(Routes, AreAskedAnewWhenTheTopologyChanges) {
     EXPECT_THAT(client.drain("b"), ElementsAre("2", "3"));
 }
 
-TEST(AnAutoDeleteExchange, GoesWithTheLastQueueOrExchangeItLedTo) {
+TEST(AnAutoDeleteExchange, goes_with_the_last_queue_or_exchange_it_led_to) {
     World world;
     Client client(world);
     for (const char* name : {"first", "second"}) {
@@ -459,7 +459,7 @@ TEST(AnAutoDeleteExchange, GoesWithTheLastQueueOrExchangeItLedTo) {
     EXPECT_EQ(world.journal.topology().count("xfirst"), 0u);
 }
 
-TEST(AnAutoDeleteExchange, InACircleGoesOnce) {
+TEST(AnAutoDeleteExchange, in_a_circle_goes_once) {
     World world;
     Client client(world);
     for (const char* name : {"first", "second"}) {
@@ -475,7 +475,7 @@ TEST(AnAutoDeleteExchange, InACircleGoesOnce) {
     client.declare_exchange("second", "direct");
 }
 
-TEST(Unbind, OfWhatIsNotThereIsFine) {
+TEST(Unbind, of_what_is_not_there_is_fine) {
     World world;
     Client client(world);
     client.declare("q");
@@ -486,7 +486,7 @@ TEST(Unbind, OfWhatIsNotThereIsFine) {
     client.ask<ExchangeUnbindOk>(1, ExchangeUnbind{0, "e", "missing", "k", false, {}});
 }
 
-TEST(AName, ThatIsNotUtf8EndsTheConnection) {
+TEST(AName, that_is_not_utf8_ends_the_connection) {
     for (const bool exchange : {false, true}) {
         World world;
         Client client(world);
@@ -500,7 +500,7 @@ TEST(AName, ThatIsNotUtf8EndsTheConnection) {
     }
 }
 
-TEST(QueueDelete, IsAnsweredBeforeItsConsumersAreCancelled) {
+TEST(QueueDelete, is_answered_before_its_consumers_are_cancelled) {
     World world;
     Client client(world), other(world);
     client.declare("q");
@@ -511,7 +511,7 @@ TEST(QueueDelete, IsAnsweredBeforeItsConsumersAreCancelled) {
     EXPECT_EQ(other.expect<BasicCancel>(1).consumer_tag, "theirs");
 }
 
-TEST(AReplyAddress, CanBeAskedForBeforeTheWorkIsDone) {
+TEST(AReplyAddress, can_be_asked_for_before_the_work_is_done) {
     World world;
     Client server(world);
     std::string address;
@@ -535,7 +535,7 @@ TEST(AReplyAddress, CanBeAskedForBeforeTheWorkIsDone) {
     EXPECT_THAT(server.expect_channel_close(), StartsWith("404 NOT_FOUND - no queue"));
 }
 
-TEST(AQuorumQueue, IsRefusedWhatRabbitMqRefusesIt) {
+TEST(AQuorumQueue, is_refused_what_rabbit_mq_refuses_it) {
     TableWriter quorum;
     quorum.text("x-queue-type", "quorum");
     QueueDeclare transient_one = Client::queue_declare("q", quorum.table(), false);

@@ -376,8 +376,9 @@ TEST_F(LogTest, what_was_cut_does_not_come_back_even_if_the_seal_is_lost) {
     ASSERT_THAT(recovered.bodies(), ElementsAre("one"));
     log.reset();
     const std::size_t seal = find_text(1, "one") + 3;
-    for (std::size_t at = (seal + 7) & ~std::size_t{7}; at < bytes_of(1).size(); ++at)
+    for (std::size_t at = (seal + 7) & ~std::size_t{7}; at < bytes_of(1).size(); ++at) {
         bytes_of(1)[at] ^= 0x55;
+    }
     reopen();
     EXPECT_THAT(recovered.bodies(), ElementsAre("one"));
     EXPECT_LE(bytes_of(1).size(), seal + 64) << "and takes no space";
@@ -519,8 +520,9 @@ TEST_F(LogOnDisk, many_segments_written_by_the_thread_come_back_in_order) {
     }
     const std::unique_ptr<Log> log = open();
     ASSERT_EQ(recovered.deliveries.size(), std::size_t{count / 2});
-    for (int i = 0; i < count / 2; ++i)
+    for (int i = 0; i < count / 2; ++i) {
         ASSERT_EQ(recovered.deliveries[static_cast<std::size_t>(i)].body, std::to_string(2 * i) + padding);
+    }
     EXPECT_EQ(log->stats().spoilt_bytes, 0u);
 }
 

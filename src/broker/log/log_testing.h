@@ -92,8 +92,9 @@ struct LogOnLossyDisk {
     }
     std::string& bytes_of(std::uint32_t segment) {
         for (auto& [name, inode] : disk.names) {
-            if (const auto parsed = SegmentName::parse(name); parsed && parsed->number == segment)
+            if (const auto parsed = SegmentName::parse(name); parsed && parsed->number == segment) {
                 return inode->now;
+            }
         }
         throw std::runtime_error("no such segment");
     }

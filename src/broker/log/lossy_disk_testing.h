@@ -60,8 +60,9 @@ class LossyDisk {
         if (change.truncation) {
             bytes.resize(change.offset);
         } else {
-            if (bytes.size() < change.offset + change.data.size())
+            if (bytes.size() < change.offset + change.data.size()) {
                 bytes.resize(change.offset + change.data.size());
+            }
             bytes.replace(change.offset, change.data.size(), change.data);
         }
     }
@@ -116,9 +117,10 @@ class LossyDisk {
         for (std::size_t i = 0; i < inode.unsynced.size(); ++i) {
             const Inode::Change& change = inode.unsynced[i];
             if (manner == 1 && i == last) {
-                if (!change.truncation)
+                if (!change.truncation) {
                     apply(bytes,
                           {false, change.offset, change.data.substr(0, random() % (change.data.size() + 1))});
+                }
                 break;
             }
             if (manner == 1 || change.truncation) {
@@ -144,13 +146,15 @@ class LossyFile final : public File {
         : disk_(disk), inode_(std::move(inode)) {}
 
     Result<> write(std::uint64_t offset, std::string_view data) override {
-        if (disk_.full && offset + data.size() > inode_->now.size())
+        if (disk_.full && offset + data.size() > inode_->now.size()) {
             return fail(Error::Kind::unavailable, "full");
+        }
         return change({false, offset, std::string(data)});
     }
     Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const override {
-        if (Result<> works = LossyDisk::fails(disk_.reads_fail); !works)
+        if (Result<> works = LossyDisk::fails(disk_.reads_fail); !works) {
             return std::unexpected(works.error());
+        }
         if (offset >= inode_->now.size()) return std::size_t{0};
         return inode_->now.copy(into.data(), into.size(), offset);
     }
@@ -186,8 +190,9 @@ class LossyStorage final : public Storage {
     explicit LossyStorage(LossyDisk& disk) : disk_(disk) {}
 
     Result<std::unique_ptr<File>> open(const std::string& name, bool create) override {
-        if (Result<> works = LossyDisk::fails(disk_.opens_fail); !works)
+        if (Result<> works = LossyDisk::fails(disk_.opens_fail); !works) {
             return std::unexpected(works.error());
+        }
         const auto found = disk_.names.find(name);
         if (found != disk_.names.end()) return std::make_unique<LossyFile>(disk_, found->second);
         if (!create) return fail(Error::Kind::not_found, name + " is not there");

@@ -11,37 +11,41 @@ namespace havn::broker {
 static_assert(std::endian::native == std::endian::little,
               "the log is little endian, and so must the host be");
 
-static constexpr std::string_view magic{"HAVNLOG\n", 8};
-static constexpr std::size_t message_1_fixed_bytes = 20;
-static constexpr std::size_t message_fixed_bytes = 28;
-static constexpr std::size_t moved_fixed_bytes = 40;
+namespace {
 
-static std::uint32_t load32(const char* from) {
+constexpr std::string_view magic{"HAVNLOG\n", 8};
+constexpr std::size_t message_1_fixed_bytes = 20;
+constexpr std::size_t message_fixed_bytes = 28;
+constexpr std::size_t moved_fixed_bytes = 40;
+
+std::uint32_t load32(const char* from) {
     std::uint32_t value;
     std::memcpy(&value, from, 4);
     return value;
 }
 
-static std::uint64_t load64(const char* from) {
+std::uint64_t load64(const char* from) {
     std::uint64_t value;
     std::memcpy(&value, from, 8);
     return value;
 }
 
-static char* store64(char* to, std::uint64_t value) {
+char* store64(char* to, std::uint64_t value) {
     std::memcpy(to, &value, 8);
     return to + 8;
 }
 
-static char* store32(char* to, std::uint32_t value) {
+char* store32(char* to, std::uint32_t value) {
     std::memcpy(to, &value, 4);
     return to + 4;
 }
 
-static char* store(char* to, std::string_view bytes) {
+char* store(char* to, std::string_view bytes) {
     if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     return to + bytes.size();
 }
+
+}  // namespace
 
 char* ByteBuffer::grow(std::size_t size) {
     if (size_ + size > capacity_) {
@@ -62,15 +66,17 @@ void ByteBuffer::clear(std::size_t keep_at_most) {
     capacity_ = 0;
 }
 
+namespace {
+
 // The header's checksum: length, type and payload checksum as stored, then salt and offset.
-static std::uint32_t header_checksum(const char* header, std::uint32_t salt, std::uint32_t offset) {
+std::uint32_t header_checksum(const char* header, std::uint32_t salt, std::uint32_t offset) {
     char covered[20];
     std::memcpy(covered, header, 12);
     store32(store32(covered + 12, salt), offset);
     return crc32c({covered, sizeof covered});
 }
 
-static char* begin_record(ByteBuffer& out, std::size_t payload) {
+char* begin_record(ByteBuffer& out, std::size_t payload) {
     HAVN_ASSERT(payload <= payload_bytes_max, "a record's payload has a bound");
     const std::size_t size = record_bytes(payload);
     char* header = out.grow(size);
@@ -79,13 +85,15 @@ static char* begin_record(ByteBuffer& out, std::size_t payload) {
     return header + record_header_bytes;
 }
 
-static void end_record(char* payload, std::size_t size, Place place, RecordType type) {
+void end_record(char* payload, std::size_t size, Place place, RecordType type) {
     char* header = payload - record_header_bytes;
     char* at = store32(header, static_cast<std::uint32_t>(size));
     at = store32(at, static_cast<std::uint32_t>(type));
     at = store32(at, crc32c({payload, size}));
     store32(at, header_checksum(header, place.salt, place.offset));
 }
+
+}  // namespace
 
 void add_file_header(ByteBuffer& out, std::uint32_t segment, std::uint32_t salt) {
     char* header = out.grow(file_header_bytes);
@@ -106,14 +114,16 @@ std::optional<std::uint32_t> check_file_header(std::string_view file, std::uint3
     return load32(at + 8);
 }
 
-static std::size_t text_bytes(const Message::Parts& message) {
+namespace {
+
+std::size_t text_bytes(const Message::Parts& message) {
     return message.exchange.size() + message.routing_key.size() + message.properties.size() +
            message.body.size();
 }
 
 // What message and moved begin with.
-static char* store_fixed(char* at, std::uint32_t first_ordinal, std::size_t queues,
-                         const Message::Parts& message, WallMilliseconds published) {
+char* store_fixed(char* at, std::uint32_t first_ordinal, std::size_t queues, const Message::Parts& message,
+                  WallMilliseconds published) {
     at = store32(at, first_ordinal);
     at = store32(at, static_cast<std::uint32_t>(queues));
     at = store32(at, static_cast<std::uint32_t>(message.properties.size()));
@@ -122,12 +132,14 @@ static char* store_fixed(char* at, std::uint32_t first_ordinal, std::size_t queu
     return store64(at, static_cast<std::uint64_t>(published));
 }
 
-static void store_text(char* at, const Message::Parts& message) {
+void store_text(char* at, const Message::Parts& message) {
     at = store(at, message.exchange);
     at = store(at, message.routing_key);
     at = store(at, message.properties);
     store(at, message.body);
 }
+
+}  // namespace
 
 void add_message(ByteBuffer& out, Place place, std::uint32_t first_ordinal, std::span<const QueueId> queues,
                  const Message::Parts& message, WallMilliseconds published) {
@@ -233,8 +245,9 @@ RecordCheck check_record(std::string_view bytes, Place place, Record& record) {
     const std::uint32_t length = load32(header), type = load32(header + 4);
     if (type < 1 || type > static_cast<std::uint32_t>(RecordType::attempts)) return RecordCheck::bad_header;
     if (length > payload_bytes_max) return RecordCheck::bad_header;
-    if (load32(header + 12) != header_checksum(header, place.salt, place.offset))
+    if (load32(header + 12) != header_checksum(header, place.salt, place.offset)) {
         return RecordCheck::bad_header;
+    }
     record.type = static_cast<RecordType>(type);
     record.offset = place.offset;
     record.size = static_cast<std::uint32_t>(record_bytes(length));
@@ -243,10 +256,14 @@ RecordCheck check_record(std::string_view bytes, Place place, Record& record) {
     return load32(header + 8) == crc32c(record.payload) ? RecordCheck::ok : RecordCheck::bad_payload;
 }
 
-static std::size_t fixed_bytes(RecordType type) {
+namespace {
+
+std::size_t fixed_bytes(RecordType type) {
     if (type == RecordType::message_1) return message_1_fixed_bytes;
     return type == RecordType::moved ? moved_fixed_bytes : message_fixed_bytes;
 }
+
+}  // namespace
 
 std::optional<MessageRecord> parse_message(const Record& from) {
     const std::size_t fixed = fixed_bytes(from.type);
@@ -281,8 +298,9 @@ std::optional<MessageRecord> parse_next_message(const Record& record, std::uint3
     const std::uint64_t end = std::uint64_t{message->first_ordinal} + message->queue_count;
     if (end * 4 > std::uint64_t{record.offset} + record.size) return std::nullopt;
     const Origin& origin = message->origin;
-    if (message->moved && (origin.segment >= segment || origin.order.segment > origin.segment))
+    if (message->moved && (origin.segment >= segment || origin.order.segment > origin.segment)) {
         return std::nullopt;
+    }
     return message;
 }
 

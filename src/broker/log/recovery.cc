@@ -387,8 +387,9 @@ Result<> Recovery::hand_out_moved(Delivering& to, DeliveryId before) {
         const RecordCheck check = check_record(*bytes, {segment.name.salt, moved.offset}, record);
         const std::optional<MessageRecord> message =
             check == RecordCheck::ok ? parse_message(record) : std::nullopt;
-        if (!message)
+        if (!message) {
             return fail(Error::Kind::unavailable, segment.name.file() + ": read twice, and not alike");
+        }
         hand_out(to, segment, *message, moved.offset);
     }
     return {};

@@ -8,11 +8,15 @@
 
 namespace havn::broker {
 
-static std::uint64_t size_of(Storage& storage, const char* name) {
+namespace {
+
+std::uint64_t size_of(Storage& storage, const char* name) {
     const Result<std::unique_ptr<File>> file = storage.open(name, false);
     const Result<std::uint64_t> size = file ? (*file)->size() : Result<std::uint64_t>(0);
     return size.value_or(0);
 }
+
+}  // namespace
 
 SegmentFiles::SegmentFiles(Storage& storage, Sizes sizes, bool prepare)
     : storage_(storage), sizes_(sizes), wanted_bytes_(sizes.first) {
@@ -33,8 +37,9 @@ SegmentFiles::~SegmentFiles() {
 
 // One that stays behind takes space and nothing else: recovery finds no record in it.
 void SegmentFiles::remove_unused(const std::string& name) {
-    if (Result<> removed = storage_.remove(name); !removed)
+    if (Result<> removed = storage_.remove(name); !removed) {
         log::warning("a file that is not used stays: {}", removed.error().text());
+    }
 }
 
 std::optional<Shortage> SegmentFiles::shortage() const {
@@ -145,8 +150,9 @@ Result<> SegmentFiles::reuse(const std::string& name) {
     }
     const std::uint64_t enough = none_prepared_ ? sizes_.first : wanted_bytes_;
     const bool wanted = (prepared || none_prepared_) && (spare_wanted_ || none_prepared_);
-    if (spare_bytes_ != 0 || !wanted || *size < enough || *size > sizes_.segment)
+    if (spare_bytes_ != 0 || !wanted || *size < enough || *size > sizes_.segment) {
         return storage_.remove(name);
+    }
     if (Result<> renamed = storage_.rename(name, spare_name); !renamed) return renamed;
     spare_bytes_ = *size;
     spare_wanted_ = false;

@@ -20,8 +20,9 @@ Result<> Writer::switch_to(const SegmentName& segment) {
 
 Result<> Writer::write(const Batch& batch) {
     for (const Batch::Chunk& chunk : batch.chunks) {
-        if (chunk.segment.number < segment_)
+        if (chunk.segment.number < segment_) {
             continue;  // tried again: that segment was finished the first time
+        }
         if (chunk.segment.number > segment_) {
             if (Result<> switched = switch_to(chunk.segment); !switched) return switched;
         }

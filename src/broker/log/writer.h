@@ -46,13 +46,13 @@ class Writer {
     void start();
     void stop();  // finishes what is submitted, unless the disk is full
 
-    void submit(
-        const Batch* batch);  // only while not busy(); it must stay as it is until its outcome is taken
+    // Only while not busy(); the batch must stay as it is until its outcome is taken.
+    void submit(const Batch* batch);
     bool busy() const { return busy_; }
     std::optional<Result<>> take_outcome();
     void wait();  // until the submitted batch is done, or stalled
-    void
-    write_here();  // what is submitted, on this thread, where start() was not called; may leave it stalled
+    // What is submitted, on this thread, where start() was not called; may leave it stalled.
+    void write_here();
 
     bool stalled() const { return stalled_.load(std::memory_order_relaxed); }  // no space; it tries again
     // Of the file now written; only while not busy().

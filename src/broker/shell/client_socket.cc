@@ -12,10 +12,14 @@
 
 namespace havn::broker {
 
-static constexpr int sends_per_turn = 16;  // then others have their turn
-static constexpr Duration linger_for_client = seconds(1);
-static constexpr Duration linger_after_end = seconds(2);
-static constexpr std::uint64_t discarded_bytes_max = 64u << 20;
+namespace {
+
+constexpr int sends_per_turn = 16;  // then others have their turn
+constexpr Duration linger_for_client = seconds(1);
+constexpr Duration linger_after_end = seconds(2);
+constexpr std::uint64_t discarded_bytes_max = 64u << 20;
+
+}  // namespace
 
 ClientSocket::ClientSocket(Server& server, io::StreamSocket socket, Connection::Peer peer, Time now)
     : server_(server),

@@ -9,7 +9,9 @@
 
 namespace havn::broker {
 
-static Connection::Peer peer_of(const io::asio::generic::stream_protocol::endpoint& endpoint) {
+namespace {
+
+Connection::Peer peer_of(const io::asio::generic::stream_protocol::endpoint& endpoint) {
     if (endpoint.protocol().family() == AF_UNIX) return {"unix", true, true};
     io::asio::ip::tcp::endpoint tcp;
     tcp.resize(endpoint.size());
@@ -19,9 +21,12 @@ static Connection::Peer peer_of(const io::asio::generic::stream_protocol::endpoi
     return {text + ":" + std::to_string(tcp.port()), tcp.address().is_loopback()};
 }
 
+}  // namespace
+
 Result<> Listeners::replace(const link::Listeners& listeners, std::vector<io::Fd> descriptors) {
-    if (listeners.entries.size() != descriptors.size())
+    if (listeners.entries.size() != descriptors.size()) {
         return fail(Error::Kind::invalid, "a 'listeners' message without one descriptor for each");
+    }
     std::map<std::string, AcceptorPtr> wanted;
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
         const std::string key = listeners.entries[i].name + " " + listeners.entries[i].address;
@@ -52,18 +57,18 @@ void Listeners::close() {
 }
 
 io::Task<void> Listeners::accept(AcceptorPtr acceptor, Server* server) {
-    bool complained = false;
+    bool logged_failure = false;
     while (acceptor->is_open()) {
         io::asio::generic::stream_protocol::endpoint from;
         auto [error, socket] = co_await acceptor->async_accept(from, io::result);
         if (error == io::asio::error::operation_aborted) break;
         if (error) {  // no descriptors left, most likely: those who wait stay in the kernel's backlog
-            if (!complained) log::warning("accepting a connection: {}; trying again", error.message());
-            complained = true;
+            if (!logged_failure) log::warning("accepting a connection: {}; trying again", error.message());
+            logged_failure = true;
             co_await io::sleep_for(milliseconds(100));
             continue;
         }
-        complained = false;
+        logged_failure = false;
         const Connection::Peer peer = peer_of(from);
         if (from.protocol().family() != AF_UNIX) {
             const int on = 1;

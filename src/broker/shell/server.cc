@@ -10,16 +10,20 @@
 
 namespace havn::broker {
 
-static constexpr std::uint64_t memory_bytes_least = 64u << 20;
-static constexpr std::uint64_t worth_giving_back_bytes = 32u << 20;
-static constexpr Duration between_trims = seconds(10);
-static constexpr std::size_t connections_for_the_gateway = 64;  // beyond the limit
+namespace {
 
-static Log::Options log_options(io::Loop& loop, std::function<void()> written) {
+constexpr std::uint64_t memory_bytes_least = 64u << 20;
+constexpr std::uint64_t worth_giving_back_bytes = 32u << 20;
+constexpr Duration between_trims = seconds(10);
+constexpr std::size_t connections_for_the_gateway = 64;  // beyond the limit
+
+Log::Options log_options(io::Loop& loop, std::function<void()> written) {
     Log::Options options;
     options.written = [&loop, written = std::move(written)] { loop.post(written); };
     return options;
 }
+
+}  // namespace
 
 Server::Server(io::Loop& loop, std::unique_ptr<Storage> storage, const Config& config)
     : loop_(loop),
@@ -27,7 +31,7 @@ Server::Server(io::Loop& loop, std::unique_ptr<Storage> storage, const Config& c
       broker_(config, log_, *this, io::now(), io::wall_now()),
       first_config_(config),
       tick_(loop.executor()),
-      deadline_timer_(loop.executor()) {}
+      deadline_{io::Timer(loop.executor())} {}
 
 Server::~Server() {
     end_all();
@@ -56,9 +60,9 @@ Result<> Server::open() {
 
 Result<> Server::apply(const Config& config) {
     const std::size_t buffer = read_bytes + config.frame_bytes_max + 8;  // new bytes, after part of a frame
-    if (buffer > read_buffer_bytes_) {
-        read_buffer_ = std::make_unique_for_overwrite<char[]>(buffer);
-        read_buffer_bytes_ = buffer;
+    if (buffer > read_buffer_.size) {
+        read_buffer_.bytes = std::make_unique_for_overwrite<char[]>(buffer);
+        read_buffer_.size = buffer;
     }
     Config wanted = config;
     if (wanted.memory_bytes == 0) wanted.memory_bytes = io::host_memory_bytes() / 4;
@@ -76,7 +80,7 @@ Result<std::uint64_t> Server::purge(std::string_view vhost, std::string_view que
 }
 
 void Server::add_connection(io::StreamSocket socket, Connection::Peer peer) {
-    if (stopping_ || !has_place_for(peer)) return;
+    if (stop_.begun || !has_place_for(peer)) return;
     auto client = std::make_shared<ClientSocket>(*this, std::move(socket), std::move(peer), io::now());
     clients_[&client->connection()] = client;
     client->start();
@@ -87,18 +91,18 @@ bool Server::has_place_for(const Connection::Peer& peer) {
     const std::size_t apart = peer.gateway ? connections_for_the_gateway : 0;
     const std::size_t most = connections_max();
     if (clients_.size() < most + apart) {
-        if (clients_.size() < most - most / 20) said_full_ = false;
+        if (clients_.size() < most - most / 20) places_.logged_full = false;
         return true;
     }
-    ++connections_refused_;
-    if (!said_full_) {
+    ++places_.refused;
+    if (!places_.logged_full) {
         log::warning(
             "{} connections, the most there may be: new ones are refused; [broker] max_connections or the "
             "limit "
             "of open files (ulimit -n) is to be raised",
             clients_.size());
     }
-    said_full_ = true;
+    places_.logged_full = true;
     return false;
 }
 
@@ -123,14 +127,14 @@ void Server::resume_later(ClientSocket& client) {
 
 // Behind everything that is ready now: Asio runs what is posted after what the kernel has just reported.
 void Server::end_turn_soon() {
-    if (turn_ends_soon_ || stopped_) return;
+    if (turn_ends_soon_ || stop_.done) return;
     turn_ends_soon_ = true;
     loop_.post([this] { end_turn(); });
 }
 
 void Server::end_turn() {
     turn_ends_soon_ = false;
-    if (stopped_ || log_.failure()) return;
+    if (stop_.done || log_.failure()) return;
     const Time now = io::now();
     if (broker_.next_deadline() <= now) broker_.on_time(now, io::wall_now());
     if (!reading_is_held()) {
@@ -142,10 +146,10 @@ void Server::end_turn() {
         }
     }
     serve_touched(now);
-    note_alarm();
+    log_alarm();
     log_.flush(waited_for_);
     await_broker_deadline();
-    if (stopping_ && clients_.empty()) finish_stop();
+    if (stop_.begun && clients_.empty()) finish_stop();
 }
 
 void Server::serve_touched(Time now) {
@@ -184,10 +188,10 @@ void Server::forget(const ClientSocketPtr& client, Time now) {
 }
 
 void Server::on_log_written() {
-    if (stopped_) return;
+    if (stop_.done) return;
     log_.completed();
     if (log_.failure()) {
-        stopped_ = true;
+        stop_.done = true;
         end_all();
         if (on_stopped) on_stopped();
         return;
@@ -219,16 +223,16 @@ void Server::hold_publishers_back_if_full() {
 }
 
 // Whoever reads the log sees when publishers were held back, why, and for how long.
-void Server::note_alarm() {
+void Server::log_alarm() {
     const std::string& alarm = broker_.alarm();
-    if (alarm == said_alarm_) return;
+    if (alarm == logged_alarm_.text) return;
     const Time now = io::now();
-    if (!said_alarm_.empty()) {
-        const auto lasted = std::chrono::duration_cast<seconds>(now - alarm_since_);
-        log::info("over after {} s: {}", lasted.count(), said_alarm_);
+    if (!logged_alarm_.text.empty()) {
+        const auto lasted = std::chrono::duration_cast<seconds>(now - logged_alarm_.since);
+        log::info("over after {} s: {}", lasted.count(), logged_alarm_.text);
     }
-    alarm_since_ = now;
-    said_alarm_ = alarm;
+    logged_alarm_.since = now;
+    logged_alarm_.text = alarm;
     if (alarm.empty()) return;
     log::warning("{}: publishers are held back until that is over (memory used: {} of {} MiB)", alarm,
                  broker_.memory_used() >> 20, broker_.config().memory_bytes >> 20);
@@ -237,22 +241,22 @@ void Server::note_alarm() {
 // A drained backlog leaves its memory with the allocator; the host is to have it.
 void Server::give_memory_back(Time now) {
     const std::uint64_t used = broker_.memory_used();
-    memory_peak_ = std::max(memory_peak_, used);
-    if (memory_peak_ - used < worth_giving_back_bytes || now - trimmed_at_ < between_trims) return;
-    memory_peak_ = used;
-    trimmed_at_ = now;
+    trim_.peak_bytes = std::max(trim_.peak_bytes, used);
+    if (trim_.peak_bytes - used < worth_giving_back_bytes || now - trim_.at < between_trims) return;
+    trim_.peak_bytes = used;
+    trim_.at = now;
     ::malloc_trim(0);
 }
 
 // The timer is moved forward only; when it fires early it is set again.
 void Server::await_broker_deadline() {
     const Time next = broker_.next_deadline();
-    if (next >= deadline_) return;
-    deadline_ = next;
-    deadline_timer_.expires_at(next);
-    deadline_timer_.async_wait([this](io::ErrorCode error) {
+    if (next >= deadline_.due) return;
+    deadline_.due = next;
+    deadline_.timer.expires_at(next);
+    deadline_.timer.async_wait([this](io::ErrorCode error) {
         if (error) return;
-        deadline_ = Time::max();
+        deadline_.due = Time::max();
         end_turn();
     });
 }
@@ -261,26 +265,26 @@ void Server::await_broker_deadline() {
 void Server::tick() {
     const Time now = io::now();
     hold_publishers_back_if_full();
-    note_alarm();
+    log_alarm();
     give_memory_back(now);
     log_.flush_all();
-    connections_not_read_ = 0;
+    places_.not_read = 0;
     for (const auto& [connection, client] : clients_) {
         client->on_tick(now);
-        if (connection->choked()) ++connections_not_read_;
+        if (connection->choked()) ++places_.not_read;
     }
-    if (now >= stop_deadline_) return finish_stop();
-    tick_.expires_at(std::min(now + seconds(1), stop_deadline_));
+    if (now >= stop_.deadline) return finish_stop();
+    tick_.expires_at(std::min(now + seconds(1), stop_.deadline));
     tick_.async_wait([this](io::ErrorCode error) {
-        if (!error && !stopped_) tick();
+        if (!error && !stop_.done) tick();
     });
 }
 
 void Server::stop(Duration patience) {
-    if (stopping_) return;
-    stopping_ = true;
+    if (stop_.begun) return;
+    stop_.begun = true;
     const Time now = io::now();
-    stop_deadline_ = now + patience;
+    stop_.deadline = now + patience;
     for (const auto& [connection, client] : clients_) {
         client->connection().shut_down("the broker is being stopped", now);
         touch(*client);
@@ -291,12 +295,12 @@ void Server::stop(Duration patience) {
 }
 
 void Server::finish_stop() {
-    if (stopped_) return;
+    if (stop_.done) return;
     end_all();
     log_.close();
-    stopped_ = true;
+    stop_.done = true;
     tick_.cancel();
-    deadline_timer_.cancel();
+    deadline_.timer.cancel();
     if (on_stopped) on_stopped();
 }
 

@@ -38,19 +38,19 @@ class Server final : public Waker {
 
     // Says good-bye to all, waits up to `patience` for their answers, syncs the log; then stopped() holds.
     void stop(Duration patience);
-    bool stopped() const { return stopped_; }
+    bool stopped() const { return stop_.done; }
     const std::optional<Error>& failure() const { return log_.failure(); }
     std::function<void()> on_stopped;  // also when the log has failed
 
     // What is beyond it is refused. Connections of this host's own gateway, by Unix socket, have a share
     // apart.
-    void set_descriptors_for_connections(std::size_t max) { descriptors_max_ = max; }
+    void set_descriptors_for_connections(std::size_t max) { places_.descriptors_max = max; }
     std::size_t connections_max() const {
-        return std::min<std::size_t>(descriptors_max_, broker_.config().connections_max);
+        return std::min<std::size_t>(places_.descriptors_max, broker_.config().connections_max);
     }
-    std::uint64_t connections_refused() const { return connections_refused_; }
+    std::uint64_t connections_refused() const { return places_.refused; }
     // Those that leave so much unread that nothing they send is read; as of the last second.
-    std::uint64_t connections_not_read() const { return connections_not_read_; }
+    std::uint64_t connections_not_read() const { return places_.not_read; }
 
     Broker& broker() { return broker_; }
     const Log& log() const { return log_; }
@@ -63,11 +63,37 @@ class Server final : public Waker {
     bool reading_is_held() const {
         return log_.behind() && !held_back_;
     }  // acks are read on a full disk, too
-    bool stopping() const { return stopping_; }
-    std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_bytes_}; }
+    bool stopping() const { return stop_.begun; }
+    std::span<char> read_buffer() { return {read_buffer_.bytes.get(), read_buffer_.size}; }
 
   private:
     using ClientSocketPtr = std::shared_ptr<ClientSocket>;
+
+    struct ReadBuffer {
+        std::unique_ptr<char[]> bytes;
+        std::size_t size = 0;
+    };
+    struct Places {  // of connections
+        std::size_t descriptors_max = SIZE_MAX;
+        std::uint64_t refused = 0, not_read = 0;
+        bool logged_full = false;  // that connections are refused
+    };
+    struct LoggedAlarm {  // what the log was last told
+        std::string text;
+        Time since{};
+    };
+    struct Trim {
+        std::uint64_t peak_bytes = 0;  // since memory was last given back
+        Time at{};
+    };
+    struct Stop {
+        bool begun = false, done = false;
+        Time deadline = Time::max();
+    };
+    struct BrokerTimer {
+        io::Timer timer;
+        Time due = Time::max();  // what the timer waits for
+    };
 
     void end_turn_soon();
     void end_turn();
@@ -77,7 +103,7 @@ class Server final : public Waker {
     void on_log_written();
     void release_waiting();
     void hold_publishers_back_if_full();
-    void note_alarm();
+    void log_alarm();
     void give_memory_back(Time now);
     bool has_place_for(const Connection::Peer& peer);
     void await_broker_deadline();
@@ -91,20 +117,16 @@ class Server final : public Waker {
     Config first_config_;
     std::unordered_map<const Connection*, ClientSocketPtr> clients_;  // by their connection
     std::vector<ClientSocketPtr> touched_, waiting_, resumable_;
-    std::unique_ptr<char[]> read_buffer_;
-    std::size_t read_buffer_bytes_ = 0;
+    ReadBuffer read_buffer_;  // one for all: what a connection does not eat at once it keeps
     LogPosition waited_for_ = 0;
-    std::size_t descriptors_max_ = SIZE_MAX;
-    std::uint64_t connections_refused_ = 0, connections_not_read_ = 0;
-    bool said_full_ = false;  // that connections are refused
-    std::string said_alarm_;  // the alarm the log was last told of
-    Time alarm_since_{};
-    std::uint64_t memory_peak_ = 0;  // since memory was last given back
-    Time trimmed_at_{};
-    bool turn_ends_soon_ = false, held_back_ = false, stopping_ = false, stopped_ = false;
-    Time stop_deadline_ = Time::max();
-    io::Timer tick_, deadline_timer_;
-    Time deadline_ = Time::max();  // what deadline_timer_ waits for
+    Places places_;
+    LoggedAlarm logged_alarm_;
+    Trim trim_;
+    Stop stop_;
+    bool turn_ends_soon_ = false;
+    bool held_back_ = false;  // publishers, by the disk
+    io::Timer tick_;
+    BrokerTimer deadline_;
 };
 
 }  // namespace havn::broker

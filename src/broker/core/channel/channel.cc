@@ -35,7 +35,7 @@ Outcome Channel::on_method(MethodId id, std::string_view arguments) {
         case BasicNack::id:
             return call(subscriptions_, &Subscriptions::on_nack, arguments);
         default:
-            context_.broker.turns.run();  // what was published before is with its consumers first
+            context_.broker.scheduler.run();  // what was published before is with its consumers first
             reply_.begin();
             return on_other_method(id, arguments);
     }

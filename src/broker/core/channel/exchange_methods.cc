@@ -18,8 +18,9 @@ Outcome unknown_exchange_type(std::string_view type) {
 Outcome ExchangeMethods::check_equivalent(const ExchangeDeclare& method, const Exchange& exchange) const {
     const ExchangeSpec& spec = exchange.spec();
     const Declared declared{"exchange", spec.name, context_.vhost.name()};
-    if (auto ok = check_same("type", declared, std::string_view(method.type), name(spec.type)); !ok)
+    if (auto ok = check_same("type", declared, std::string_view(method.type), name(spec.type)); !ok) {
         return ok;
+    }
     if (auto ok = check_same("durable", declared, method.durable, spec.durable); !ok) return ok;
     if (auto ok = check_same("auto_delete", declared, method.auto_delete, spec.auto_delete); !ok) return ok;
     if (auto ok = check_same("internal", declared, method.internal, spec.internal); !ok) return ok;

@@ -8,7 +8,11 @@
 
 namespace havn::broker {
 
-static thread_local std::uint64_t in_memory = 0;
+namespace {
+
+thread_local std::uint64_t in_memory = 0;
+
+}  // namespace
 
 std::uint64_t MessagePtr::bytes_in_memory() {
     return in_memory;

@@ -13,7 +13,7 @@
 #include "broker/core/protocol/unique_names.h"
 #include "broker/core/queue/counters.h"
 #include "broker/core/queue/fault.h"
-#include "broker/core/queue/turns.h"
+#include "broker/core/queue/queue_scheduler.h"
 #include "contract/broker.h"
 
 namespace havn::broker {
@@ -45,7 +45,7 @@ struct ConnectionContext {
     const Config& config;  // the one in force: replaced in place
     TurnClock& clock;
     MessageStore& store;
-    Turns& turns;
+    QueueScheduler& scheduler;
     Counters& counters;
     UniqueNames& names;
     ConnectionHost& host;

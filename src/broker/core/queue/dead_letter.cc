@@ -59,8 +59,9 @@ std::string this_death(const Vhost& vhost, const Queue& from, DeathReason reason
                     static_cast<std::uint64_t>(
                         std::chrono::floor<seconds>(vhost.clock().wall()).time_since_epoch().count()));
     table.text("exchange", message.exchange()).array("routing-keys", keys);
-    if (properties.has(amqp::Properties::has_expiration))
+    if (properties.has(amqp::Properties::has_expiration)) {
         table.text("original-expiration", properties.expiration);
+    }
     return table.bytes();
 }
 

@@ -37,7 +37,7 @@ Milliseconds Queue::now() const {
 }
 
 void Queue::schedule() {
-    vhost_.turns().schedule(*this);
+    vhost_.scheduler().schedule(*this);
 }
 
 void Queue::set_policy(const QueuePolicy* policy) {
@@ -137,8 +137,9 @@ void Queue::give_back(LanePlace place, Entry entry, Return how) {
     if (deleted) return vhost_.store().settle(entry);
     if (how == Return::failed) {
         if (entry.failures < Entry::failures_max) ++entry.failures;
-        if (counts_attempts() && entry.id.stored())
+        if (counts_attempts() && entry.id.stored()) {
             vhost_.store().journal().note_attempts(entry.id, entry.failures);
+        }
         if (policy_.max_attempts != 0 && entry.failures >= policy_.max_attempts) {
             return move_to_failed(place, std::move(entry));
         }
@@ -229,8 +230,9 @@ void Queue::remove_consumer(Consumer& consumer) {
     touch();
     waits_for_credit_ = false;
     schedule();
-    if (consumers_.empty() && spec_.auto_delete && consumers_.had_any() && !deleted)
+    if (consumers_.empty() && spec_.auto_delete && consumers_.had_any() && !deleted) {
         vhost_.delete_queue(*this);
+    }
 }
 
 void Queue::on_credit() {
@@ -263,7 +265,7 @@ void Queue::run() {
     deliver_ready();
     drop_expired(now() + 1);
     drop_excess();
-    vhost_.turns().set_due(*this, next_due());
+    vhost_.scheduler().set_due(*this, next_due());
 }
 
 void Queue::deliver_ready() {

@@ -1,12 +1,12 @@
 // A queue: what waits, who consumes, and what happens to a message that nobody took in time.
 //
-// Work is done in turns: changes schedule the queue (`Turns::schedule`), and its turn delivers, expires and
-// trims. So no method here calls a consumer, except run() and what runs it: accepts_another() of a full
-// queue.
+// Work is done in turns: changes schedule the queue (`QueueScheduler::schedule`), and its turn delivers,
+// expires and trims. So no method here calls a consumer, except run() and what runs it: accepts_another() of
+// a full queue.
 //
 // A queue belongs to its virtual host, which outlives it. It owns its entries while they wait; those that a
 // consumer was given are the consumer's, until acknowledge(), give_back() or reject(). A deleted queue stays
-// until all of those have come back (`Turns::retire`).
+// until all of those have come back (`QueueScheduler::retire`).
 #pragma once
 
 #include <cstdint>
@@ -80,7 +80,7 @@ class Queue {
 
     // One turn: deliver what consumers have credit for, drop what is too old or too much.
     void run();
-    void on_due();  // the moment registered with Turns has come
+    void on_due();  // the moment registered with QueueScheduler has come
     void touch();   // resets x-expires
 
     void set_policy(const QueuePolicy* policy);  // null: none
@@ -95,7 +95,7 @@ class Queue {
     };
     const Tally& tally() const { return tally_; }
 
-    // Bookkeeping of the virtual host, of Turns and of the router.
+    // Bookkeeping of the virtual host, of QueueScheduler and of the router.
     std::vector<Binding*> incoming;  // bindings this queue is the destination of; their exchange owns them
     LogPosition declared_at = 0;     // its topology record ends there
     std::uint64_t routed = 0;        // the router's mark

@@ -54,8 +54,9 @@ void Router::resolve(Route& route, std::string_view routing_key, amqp::Table hea
                 visit(binding->exchange);
             }
         }
-        if (found_.empty() && !exchange.alternate().empty())
+        if (found_.empty() && !exchange.alternate().empty()) {
             visit(vhost_.find_exchange(exchange.alternate()));
+        }
     }
 }
 

@@ -51,7 +51,7 @@ struct TopicCase {
     bool fits;
 };
 
-TEST(ATopicPattern, FitsAsTheSpecificationSays) {
+TEST(ATopicPattern, fits_as_the_specification_says) {
     for (const auto& [pattern, key, expected] : {
              TopicCase{"a.b.c", "a.b.c", true},
              {"a.b.c", "a.b", false},
@@ -82,7 +82,7 @@ TEST(ATopicPattern, FitsAsTheSpecificationSays) {
     }
 }
 
-TEST(ATopicTree, AgreesWithTheDefinitionForManyPatternsAtOnce) {
+TEST(ATopicTree, agrees_with_the_definition_for_many_patterns_at_once) {
     std::mt19937 random(4711);
     const auto text = [&](const std::vector<std::string>& alphabet, std::size_t most) {
         std::string text;
@@ -111,7 +111,7 @@ TEST(ATopicTree, AgreesWithTheDefinitionForManyPatternsAtOnce) {
     }
 }
 
-TEST(ATopicTree, DoesNotSlowDownWithManyHashes) {
+TEST(ATopicTree, does_not_slow_down_with_many_hashes) {
     TopicTree tree;
     Binding binding;
     std::string pattern = "#", key = "a";

@@ -103,7 +103,7 @@ void Vhost::delete_queue(Queue& queue) {
         context_.ids.remove(queue.id());
     }
     const auto found = queues_.find(queue.name());
-    turns().retire(std::move(found->second));
+    scheduler().retire(std::move(found->second));
     queues_.erase(found);
     store().budget().give_back(queue_bytes);
     router_.topology_changed();
@@ -210,7 +210,7 @@ void Vhost::configure(const VhostConfig& wanted) {
     for (auto& [name, queue] : queues_) {
         queue->turn.suspended = false;
         queue->touch();
-        turns().schedule(*queue);
+        scheduler().schedule(*queue);
     }
 }
 
@@ -244,7 +244,7 @@ void Vhost::suspend() {
     served_ = false;
     for (auto& [name, queue] : queues_) {
         queue->turn.suspended = true;
-        turns().set_due(*queue, never);
+        scheduler().set_due(*queue, never);
     }
 }
 

@@ -1,9 +1,9 @@
 // A virtual host: names of exchanges and queues, their bindings, and the way of a message into queues.
 // Nothing of one virtual host is known in another.
 //
-// Owns its exchanges and queues; a deleted queue is handed to Turns. What is durable is written to the
-// journal in the same call; `declared_at` tells the position a reply has to wait for. A virtual host that the
-// configuration does not name is kept as it is and not served: its queues take no turns until it is named
+// Owns its exchanges and queues; a deleted queue is handed to QueueScheduler. What is durable is written to
+// the journal in the same call; `declared_at` tells the position a reply has to wait for. A virtual host that
+// the configuration does not name is kept as it is and not served: its queues take no turns until it is named
 // again.
 //
 // Belongs to the broker. The context outlives it.
@@ -48,7 +48,7 @@ class Vhost {
     const std::string& name() const { return name_; }
     TurnClock& clock() const { return context_.clock; }
     MessageStore& store() const { return context_.store; }
-    Turns& turns() const { return context_.turns; }
+    QueueScheduler& scheduler() const { return context_.scheduler; }
     Counters& counters() const { return context_.counters; }
     std::uint32_t frame_bytes_max() const { return context_.config.frame_bytes_max; }
 

@@ -5,7 +5,7 @@
 #include "broker/core/message/turn_clock.h"
 #include "broker/core/queue/counters.h"
 #include "broker/core/queue/queue_ids.h"
-#include "broker/core/queue/turns.h"
+#include "broker/core/queue/queue_scheduler.h"
 #include "contract/broker.h"
 
 namespace havn::broker {
@@ -14,7 +14,7 @@ struct VhostContext {
     const Config& config;  // the one in force: replaced in place
     TurnClock& clock;
     MessageStore& store;
-    Turns& turns;
+    QueueScheduler& scheduler;
     QueueIds& ids;
     Counters& counters;
 };

@@ -19,12 +19,12 @@ namespace havn::broker {
 
 class Queue;
 
-class Turns {
+class QueueScheduler {
   public:
-    Turns(const TurnClock& clock, MessageStore& store);
-    Turns(const Turns&) = delete;
-    Turns& operator=(const Turns&) = delete;
-    ~Turns();
+    QueueScheduler(const TurnClock& clock, MessageStore& store);
+    QueueScheduler(const QueueScheduler&) = delete;
+    QueueScheduler& operator=(const QueueScheduler&) = delete;
+    ~QueueScheduler();
 
     void schedule(Queue& queue);
     void run();  // the turns of all scheduled queues, and of those these schedule

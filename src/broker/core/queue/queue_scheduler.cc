@@ -1,19 +1,19 @@
-#include "broker/core/queue/turns.h"
+#include "broker/core/queue/queue_scheduler.h"
 
 #include "broker/core/queue/queue.h"
 
 namespace havn::broker {
 
-Turns::Turns(const TurnClock& clock, MessageStore& store) : clock_(clock), store_(store) {}
-Turns::~Turns() = default;
+QueueScheduler::QueueScheduler(const TurnClock& clock, MessageStore& store) : clock_(clock), store_(store) {}
+QueueScheduler::~QueueScheduler() = default;
 
-void Turns::schedule(Queue& queue) {
+void QueueScheduler::schedule(Queue& queue) {
     if (queue.turn.scheduled || queue.turn.suspended || queue.deleted) return;
     queue.turn.scheduled = true;
     scheduled_.push_back(&queue);
 }
 
-void Turns::run() {
+void QueueScheduler::run() {
     // A turn may schedule others (dead letters), which then follow in the same run.
     for (std::size_t at = 0; at < scheduled_.size(); ++at) {
         Queue& queue = *scheduled_[at];
@@ -25,11 +25,11 @@ void Turns::run() {
     if (!retired_.empty()) destroy_drained();
 }
 
-void Turns::destroy_drained() {
+void QueueScheduler::destroy_drained() {
     std::erase_if(retired_, [](const std::unique_ptr<Queue>& queue) { return queue->unacked_count() == 0; });
 }
 
-void Turns::set_due(Queue& queue, Milliseconds due) {
+void QueueScheduler::set_due(Queue& queue, Milliseconds due) {
     if (due == queue.turn.due) return;
     // Later than registered: on_time() will look again. Only an earlier moment must be registered at once.
     if (due > queue.turn.due && due != never) return;
@@ -38,7 +38,7 @@ void Turns::set_due(Queue& queue, Milliseconds due) {
     if (due != never) timers_.emplace(due, &queue);
 }
 
-void Turns::on_time() {
+void QueueScheduler::on_time() {
     while (!timers_.empty() && timers_.begin()->first <= clock_.now()) {
         Queue& queue = *timers_.begin()->second;
         timers_.erase(timers_.begin());
@@ -47,7 +47,7 @@ void Turns::on_time() {
     }
 }
 
-void Turns::retire(std::unique_ptr<Queue> queue) {
+void QueueScheduler::retire(std::unique_ptr<Queue> queue) {
     set_due(*queue, never);
     retired_.push_back(std::move(queue));
 }
