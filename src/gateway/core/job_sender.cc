@@ -56,7 +56,9 @@ struct JobSender::Pending {
     Waiter* waiter;                                          // null: told, or forgotten
     std::uint64_t end = amqp::client::Channel::unknown_end;  // where it ends in what the connection sends
     bool is_sent = false;                                    // in sent_, else in waiting_
-    Jobs::iterator self{};
+    bool may_be_executed = false;                            // sent whole on a connection that ended since
+    Jobs* in = nullptr;
+    Jobs::iterator self{};  // of `in`
 };
 
 JobSender::JobSender() : connection_(client_options(), *this), channel_(connection_, *this) {}
@@ -68,6 +70,7 @@ JobSender::~JobSender() {
 void JobSender::publish(Job job, Waiter& waiter) {
     if (blocked()) return waiter.on_published(JobOutcome::blocked);
     Pending& pending = waiting_.emplace_back(std::move(job), waiter);
+    pending.in = &waiting_;
     pending.self = std::prev(waiting_.end());
     waiter.pending_ = &pending;
     by_id_.erase(pending.job.id);  // a key is a view into the job it leads to
@@ -77,16 +80,17 @@ void JobSender::publish(Job job, Waiter& waiter) {
 
 JobSender::Sent JobSender::forget(Waiter& waiter) {
     Pending* const pending = std::exchange(waiter.pending_, nullptr);
-    if (!pending) return Sent::whole;
+    if (!pending) return Sent::before;  // told: what there is to know is known
     pending->waiter = nullptr;
     if (!pending->is_sent) {
-        drop(waiting_, pending->self);
-        return Sent::nothing;
+        const Sent how_much = pending->may_be_executed ? Sent::before : Sent::nothing;
+        drop(*pending);
+        return how_much;
     }
     const Sent how_much = pending->end > connection_.sent_position() ? Sent::part : Sent::whole;
     const bool body_is_copied = pending->end != amqp::client::Channel::unknown_end;
     if (body_is_copied) pending->job.body.release();  // it will not be sent again
-    return how_much;
+    return how_much == Sent::part && pending->may_be_executed ? Sent::before : how_much;
 }
 
 // A broker that says it is blocked, or that does not even read what it was sent, cannot have accepted the
@@ -97,24 +101,40 @@ JobSender::GivenUp JobSender::give_up(Waiter& waiter, Time asked, Time now, bool
     if (sent == Sent::nothing) {
         return {true, channel_.unconfirmed_is_full() ? "it leaves a job unconfirmed" : ""};
     }
-    if (!ready_) return {};
+    if (sent == Sent::before || !ready_) return {};
     const bool stalled = is_silent_since(asked) && (sent == Sent::part || peer_has_unread);
     if (blocked()) return {sent == Sent::part, "it is blocked and holds back what it was sent"};
     if (stalled) return {sent == Sent::part, "it reads nothing"};
     return {false, now - connection_.last_received() > silence_max ? "it confirms nothing" : ""};
 }
 
-void JobSender::drop(Jobs& jobs, Jobs::iterator job) {
-    const auto entry = by_id_.find(job->job.id);
-    if (entry != by_id_.end() && entry->second == &*job) by_id_.erase(entry);
-    jobs.erase(job);
+void JobSender::drop(Pending& pending) {
+    const auto entry = by_id_.find(pending.job.id);
+    if (entry != by_id_.end() && entry->second == &pending) by_id_.erase(entry);
+    pending.in->erase(pending.self);
 }
 
+void JobSender::move(Pending& pending, Jobs& to) {
+    to.splice(to.end(), *pending.in, pending.self);
+    pending.in = &to;
+}
+
+// What was sent whole on an earlier connection may have been accepted there, whatever is said of it now.
 void JobSender::answer(Pending& pending, JobOutcome outcome) {
     Waiter* const waiter = std::exchange(pending.waiter, nullptr);
     if (!waiter) return;
     waiter->pending_ = nullptr;
+    if (pending.may_be_executed && outcome != JobOutcome::confirmed) outcome = JobOutcome::timed_out;
     waiter->on_published(outcome);
+}
+
+// Whoever is told may publish at once, and may forget others of these jobs.
+void JobSender::answer_all(Jobs& jobs, JobOutcome outcome) {
+    while (!jobs.empty()) {
+        Pending& first = jobs.front();
+        answer(first, outcome);
+        drop(first);
+    }
 }
 
 void JobSender::opened(const Login& login, Time now) {
@@ -124,14 +144,22 @@ void JobSender::opened(const Login& login, Time now) {
 }
 
 void JobSender::closed(Time now) {
+    const std::uint64_t left = connection_.sent_position();
     connection_.reset();
-    for (auto job = sent_.begin(); job != sent_.end();) {
-        const auto here = job++;
-        here->is_sent = false;
-        here->end = amqp::client::Channel::unknown_end;
-        if (!here->waiter) drop(sent_, here);
+    Jobs again;
+    while (!sent_.empty()) {
+        Pending& pending = sent_.front();
+        if (!pending.waiter) {
+            drop(pending);
+            continue;
+        }
+        pending.is_sent = false;
+        pending.may_be_executed = pending.may_be_executed || pending.end <= left;
+        pending.end = amqp::client::Channel::unknown_end;
+        move(pending, again);
     }
-    waiting_.splice(waiting_.begin(), sent_);
+    for (Pending& pending : again) pending.in = &waiting_;
+    waiting_.splice(waiting_.begin(), again);
     unread_.clear();
     ready_ = taken_ = false;
     const milliseconds pause = std::min(pause_first * (1u << std::min(failures_, 10u)), pause_max);
@@ -152,24 +180,23 @@ void JobSender::send_waiting() {
 
 // False: the channel takes no more now.
 bool JobSender::send_first() {
-    const Jobs::iterator first = waiting_.begin();
-    const std::string properties = job_properties(first->job);
+    Pending& first = waiting_.front();
+    const std::string properties = job_properties(first.job);
     if (!channel_.fits(properties.size())) {
         Jobs refused;
-        refused.splice(refused.end(), waiting_, first);
-        answer(*first, JobOutcome::refused);
-        drop(refused, first);
+        move(first, refused);
+        answer_all(refused, JobOutcome::refused);
         return true;
     }
-    const amqp::client::Message message{.routing_key = first->job.queue,
+    const amqp::client::Message message{.routing_key = first.job.queue,
                                         .properties = properties,
-                                        .body = first->job.body.view(),
+                                        .body = first.job.body.view(),
                                         .mandatory = true};
-    const auto published = channel_.publish(message, std::bit_cast<std::uintptr_t>(&*first));
+    const auto published = channel_.publish(message, std::bit_cast<std::uintptr_t>(&first));
     if (!published) return false;
-    first->is_sent = true;
-    first->end = published->end;
-    sent_.splice(sent_.end(), waiting_, first);
+    first.is_sent = true;
+    first.end = published->end;
+    move(first, sent_);
     return true;
 }
 
@@ -206,16 +233,17 @@ void JobSender::on_reply(const amqp::client::Reply& reply) {
     send_waiting();
 }
 
-// Those that were not sent are told now: sent later, they would be executed after their client was told no.
+// Those that were never sent are told now: sent later, they would be executed after their client was told no.
+// Those that may have been executed wait for the broker to take messages again, or for their deadline.
 void JobSender::on_blocked(std::string_view reason) {
     taken_ = false;
     blocked_reason_ = reason;
-    while (blocked() && !waiting_.empty()) {
-        Jobs first;
-        first.splice(first.end(), waiting_, waiting_.begin());
-        answer(first.front(), JobOutcome::blocked);
-        drop(first, first.begin());
+    Jobs never_sent;
+    for (auto job = waiting_.begin(); job != waiting_.end();) {
+        Pending& pending = *job++;
+        if (!pending.may_be_executed) move(pending, never_sent);
     }
+    answer_all(never_sent, JobOutcome::blocked);
 }
 
 void JobSender::on_unblocked() {
@@ -232,11 +260,8 @@ void JobSender::refuse_sent() {
     connection_.reset();
     ready_ = false;
     Jobs refused;
-    refused.splice(refused.end(), sent_);
-    while (!refused.empty()) {
-        answer(refused.front(), JobOutcome::refused);
-        drop(refused, refused.begin());
-    }
+    while (!sent_.empty()) move(sent_.front(), refused);
+    answer_all(refused, JobOutcome::refused);
 }
 
 // Whoever is told may publish at once.
@@ -244,7 +269,7 @@ void JobSender::on_confirm(std::uint64_t context, bool accepted) {
     Pending& pending = *std::bit_cast<Pending*>(static_cast<std::uintptr_t>(context));
     if (accepted) taken_ = !blocked();
     answer(pending, accepted ? JobOutcome::confirmed : JobOutcome::refused);
-    drop(sent_, pending.self);
+    drop(pending);
 }
 
 // The confirm of a returned message follows; by then nobody waits for it.

@@ -3,17 +3,17 @@
 //
 // A waiter is told once, from within publish(), receive() or closed(); it may publish again at once. What was
 // not sent waits for a connection. What was sent and not confirmed when a connection ends is sent again on
-// the next one under the same message id, in its order. While the broker says that it is blocked
-// (connection.blocked), what was not sent and what is published anew is answered `blocked`: nothing is handed
-// to a broker that holds it back. The broker closing the channel refuses what was sent and ends the
-// connection.
+// the next one under the same message id, in its order; as it may have been accepted before, it is never
+// answered that it was not. While the broker says that it is blocked (connection.blocked), what was never
+// sent and what is published anew is answered `blocked`: nothing is handed to a broker that holds it back.
+// The broker closing the channel refuses what was sent and ends the connection.
 //
 // give_up() decides what a job is that was not confirmed in time: withdrawn, when it will certainly not be
 // executed any more, or one that may have been.
 //
 // A body is sent from where it lies. Bytes that wait to be sent are bounded by out_bytes_max, what the broker
 // sends by one frame; jobs are bounded by the budget their bodies were taken from. The owner does the I/O and
-// keeps the time; waiters outlive their jobs or are forgotten. One thread. Works with Havn's broker and with
+// keeps the time; a waiter outlives its job or is forgotten. One thread. Works with Havn's broker and with
 // RabbitMQ.
 #pragma once
 
@@ -48,7 +48,7 @@ enum class JobOutcome : std::uint8_t {
     refused,     // nacked, or the broker closed the channel over it
     blocked,     // the broker takes no messages now: it was not sent
     withdrawn,   // no confirm in time, and it will not be executed
-    timed_out,   // no confirm in time, and it may have been accepted all the same
+    timed_out,   // no confirm, and it may have been accepted all the same
 };
 
 class JobSender final : amqp::client::ConnectionHandler, amqp::client::ChannelHandler {
@@ -75,7 +75,8 @@ class JobSender final : amqp::client::ConnectionHandler, amqp::client::ChannelHa
     enum class Sent : std::uint8_t {
         nothing,  // withdrawn: nothing of it left
         part,     // the broker cannot execute it unless this connection goes on
-        whole,    // it may be executed
+        whole,    // on this connection: it may be executed
+        before,   // whole, on an earlier connection: it may have been executed
     };
 
     JobSender();
@@ -90,8 +91,8 @@ class JobSender final : amqp::client::ConnectionHandler, amqp::client::ChannelHa
 
     // Forgets a waiter whose job was published at `asked` and is not confirmed at `now`. withdrawn: it will
     // not be executed, provided that the connection is ended where end_because says so (else it is empty).
-    // `peer_has_unread`: bytes that were sent still lie with the peer's kernel; asked for by
-    // is_silent_since().
+    // One that was told already is not withdrawn, and its connection goes on. `peer_has_unread`: bytes that
+    // were sent still lie with the peer's kernel; asked for where is_silent_since() holds.
     struct GivenUp {
         bool withdrawn = false;
         std::string_view end_because = {};
@@ -139,8 +140,10 @@ class JobSender final : amqp::client::ConnectionHandler, amqp::client::ChannelHa
     void send_waiting();
     bool send_first();
     void refuse_sent();
-    void drop(Jobs& jobs, Jobs::iterator job);
+    void drop(Pending& pending);
+    static void move(Pending& pending, Jobs& to);  // to its end
     static void answer(Pending& pending, JobOutcome outcome);
+    void answer_all(Jobs& jobs, JobOutcome outcome);
 
     amqp::client::Connection connection_;
     amqp::client::Channel channel_;

@@ -421,6 +421,44 @@ TEST_F(JobSenderTest, what_is_given_up_is_withdrawn_where_the_broker_cannot_have
               "it confirms nothing");
 }
 
+// Its broker died between accepting it and saying so: nobody knows.
+TEST_F(JobSenderTest, what_left_whole_on_a_broken_connection_is_never_called_not_accepted) {
+    connect();
+    Customer& first = publish("first", "id-1");
+    Customer& second = publish("second", "id-2");
+    Customer& third = publish("third", "id-3");
+    Customer& large = publish(std::string(500'000, 'x'));
+    send(100'000);
+    Customer& unsent = publish("unsent");
+    sender.closed(now);
+    EXPECT_FALSE(sender.give_up(first, now, now + seconds(5), false).withdrawn);
+    EXPECT_TRUE(sender.give_up(large, now, now + seconds(5), false).withdrawn)
+        << "only a part of it had left";
+    connect();
+    published.clear();
+    parse();
+    ASSERT_TRUE(say(amqp::ConnectionBlocked{"low on disk"}, 0));
+    EXPECT_TRUE(second.told.empty()) << "it was sent again, and waits for its confirm";
+    sender.closed(now);
+    sender.opened({"guest", "guest", "/"}, now);
+    ASSERT_TRUE(say(amqp::ConnectionStart{}, 0));
+    ASSERT_TRUE(say(amqp::ConnectionBlocked{"low on disk"}, 0));
+    EXPECT_TRUE(second.told.empty()) << "it waits for the broker to take messages, or for its deadline";
+    EXPECT_TRUE(unsent.told.empty()) << "it too had been sent";
+    EXPECT_EQ(publish("anew").told, std::vector{blocked});
+    ASSERT_TRUE(say(amqp::ConnectionUnblocked{}, 0));
+    connect();
+    send_all();
+    give_back("id-2");
+    EXPECT_EQ(second.told, std::vector{timed_out});
+    EXPECT_EQ(sender.give_up(second, now - seconds(5), now + seconds(60), true).end_because, "")
+        << "it was told, and asks only what that means";
+    ASSERT_TRUE(say(amqp::BasicNack{2, false, false}));
+    EXPECT_EQ(third.told, std::vector{timed_out});
+    ASSERT_TRUE(say(amqp::BasicAck{3, false}));
+    EXPECT_EQ(unsent.told, std::vector{confirmed});
+}
+
 // Each confirm and each withdrawal is found at once, whatever else is in flight.
 TEST_F(JobSenderTest, many_jobs_in_flight_cost_no_more_each) {
     connect();
