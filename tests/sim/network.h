@@ -68,6 +68,8 @@ class End {
     std::uint64_t bytes_received() const { return bytes_received_; }
     // Sent by the peer and not yet received, wherever it is.
     std::size_t bytes_waiting() const { return inbox_.size() + in_flight_; }
+    // Sent by this end and not yet received: what SIOCOUTQ tells of a local socket.
+    std::size_t bytes_unread_by_peer() const { return peer_->bytes_waiting(); }
 
   private:
     friend class Network;
