@@ -122,8 +122,9 @@ void publish(const Options& options) {
         const bool over = seconds_since(start) >= limit;
         if (over && client.channel().unconfirmed() == 0) break;
         client.begin_turn();
-        while (!over && client.may_send())
+        while (!over && client.may_send()) {
             client.send(queues[client.sent() % queues.size()], properties, body);
+        }
         client.turn(-1);
     }
     const double seconds = seconds_since(start);
@@ -190,12 +191,13 @@ int main(int argc, char** argv) {
     using namespace havn::bench;
     const std::string verb = argc > 1 ? argv[1] : "";
     const Options options(argc, argv);
-    if (verb == "publish")
+    if (verb == "publish") {
         publish(options);
-    else if (verb == "consume")
+    } else if (verb == "consume") {
         consume(options);
-    else if (verb == "delete")
+    } else if (verb == "delete") {
         remove(options);
-    else
+    } else {
         die("publish, consume or delete");
+    }
 }
