@@ -150,16 +150,11 @@ Api::Answer Api::manifest(rpc::Request) {
     co_return rpc::json(manifest::redacted_json(applier_.current()->manifest));
 }
 
-// Asks the broker, where there is one of ours.
-Task<Result<Json>> Api::ask_broker(std::string method, std::string target) {
-    if (applier_.current() && !applier_.current()->compiled.supervisor.embedded_broker) {
-        co_return fail(Error::Kind::not_found, "the queues are those of the broker at `[broker] url`",
-                       "ask that broker");
-    }
-    rpc::Client broker = Parts::broker();
-    Result<Json> answer =
-        co_await broker.request(std::move(method), std::move(target), nullptr, part_answer_timeout);
-    co_return answer;
+// Before anything was applied it is ours: it may run already.
+QueueEngine& Api::engine() {
+    const std::optional<Revision>& current = applier_.current();
+    if (current && !current->compiled.supervisor.embedded_broker) return external_engine_;
+    return embedded_engine_;
 }
 
 // What it is short of, as the gateway sees it.
@@ -171,20 +166,21 @@ Api::Answer Api::gateway(rpc::Request) {
 
 // Held-back publishers and the disk, as the broker sees them.
 Api::Answer Api::broker(rpc::Request) {
-    const Result<Json> answer = co_await ask_broker("GET", "/status");
+    const Result<Json> answer = co_await engine().status();
     co_return rpc::json_or_error(answer);
 }
 
 Api::Answer Api::queues(rpc::Request) {
-    const Result<Json> answer = co_await ask_broker("GET", "/queues");
-    co_return rpc::json_or_error(answer);
+    const Result<std::vector<QueueState>> queues = co_await engine().queues();
+    if (!queues) co_return rpc::error(queues.error());
+    co_return rpc::json(to_json(*queues));
 }
 
 Api::Answer Api::purge(rpc::Request request) {
     if (Result<> named = check_name(request.parameters["name"]); !named) co_return rpc::error(named.error());
-    const std::string target = "/queues/" + percent_encode(request.parameters["name"]) + "/purge";
-    const Result<Json> answer = co_await ask_broker("POST", target);
-    co_return rpc::json_or_error(answer);
+    const Result<std::uint64_t> purged = co_await engine().purge("/", request.parameters["name"]);
+    if (!purged) co_return rpc::error(purged.error());
+    co_return rpc::json({{"purged", *purged}});
 }
 
 namespace {
@@ -462,8 +458,7 @@ Task<std::string> Api::collect_metrics() {
     rpc::Client gateway = Parts::gateway();
     Result<std::string> answer = co_await gateway.text("GET", "/metrics", nullptr, part_answer_timeout);
     if (answer) texts.push_back(std::move(*answer));
-    rpc::Client broker = Parts::broker();
-    answer = co_await broker.text("GET", "/metrics", nullptr, part_answer_timeout);
+    answer = co_await engine().metrics();
     if (answer) texts.push_back(std::move(*answer));
     co_return merge_metrics(texts);
 }

@@ -9,6 +9,8 @@
 
 #include "control/core/api_requests.h"
 #include "control/core/progress.h"
+#include "control/engine/embedded_engine.h"
+#include "control/engine/external_engine.h"
 #include "control/shell/applier.h"
 #include "control/shell/parts.h"
 #include "control/shell/supervisor_link.h"
@@ -47,7 +49,7 @@ class Api {
     Answer metrics(rpc::Request request);
     Task<std::string> collect_metrics();
 
-    Task<Result<Json>> ask_broker(std::string method, std::string target);
+    QueueEngine& engine();
     Answer apply_wanted(Wanted wanted, bool force, Progress::Asked asked);
     Task<void> retry_failed(Json before, std::set<std::string> names);
     rpc::Response follow(Outcome outcome, Progress::Asked asked);
@@ -62,6 +64,8 @@ class Api {
     Applier& applier_;
     SupervisorLink& supervisor_;
     Parts& parts_;
+    EmbeddedEngine embedded_engine_{"unix:run/broker.sock"};
+    ExternalEngine external_engine_;
     std::string recent_metrics_;
     std::optional<Time> recent_since_;
 };

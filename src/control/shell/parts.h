@@ -54,7 +54,6 @@ class Parts {
     Task<bool> gateway_follows(std::set<std::string> services);
 
     static rpc::Client gateway() { return rpc::Client("unix:run/gateway.sock"); }
-    static rpc::Client broker() { return rpc::Client("unix:run/broker.sock"); }
 
   private:
     struct Part {
