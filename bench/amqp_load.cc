@@ -65,9 +65,9 @@ class Publisher final : public LoadClient {
         : LoadClient(port, 4 * window + 64), window_(window) {}
 
     bool may_send() { return channel().unconfirmed() < window_ && channel().may_publish(); }
-    void send(std::string_view queue, std::string_view properties, std::string_view body) {
+    void send(const amqp::client::Envelope& envelope, std::string_view body) {
         const auto context = static_cast<std::uint64_t>(now_.time_since_epoch().count());
-        channel().publish({.routing_key = queue, .properties = properties, .body = body}, context);
+        channel().publish(envelope, body, context);
         ++sent_;
     }
     void begin_turn() { now_ = Clock::now(); }
@@ -107,14 +107,16 @@ void publish(const Options& options) {
     declare(client, options);
     client.call(amqp::ConfirmSelect{});
 
-    std::vector<std::string> queues;
-    for (std::uint64_t i = 0; i < options.number("queues", 1); ++i) queues.push_back(options.queue(i));
-    const std::string body(options.number("bytes", 256), 'x');
     amqp::Properties persistent;
     persistent.flags = amqp::Properties::has_delivery_mode;
     persistent.delivery_mode = 2;
     std::string properties;
     amqp::append_properties(properties, persistent);
+    std::vector<amqp::client::Envelope> envelopes;
+    for (std::uint64_t i = 0; i < options.number("queues", 1); ++i) {
+        envelopes.emplace_back("", options.queue(i), properties);
+    }
+    const std::string body(options.number("bytes", 256), 'x');
 
     const double limit = options.decimal("seconds", 3);
     const Clock::time_point start = Clock::now();
@@ -123,7 +125,7 @@ void publish(const Options& options) {
         if (over && client.channel().unconfirmed() == 0) break;
         client.begin_turn();
         while (!over && client.may_send()) {
-            client.send(queues[client.sent() % queues.size()], properties, body);
+            client.send(envelopes[client.sent() % envelopes.size()], body);
         }
         client.turn(-1);
     }

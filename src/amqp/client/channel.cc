@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "amqp/client/connection.h"
+#include "amqp/client/errors.h"
 #include "base/assert.h"
 #include "wire/amqp/properties.h"
 
@@ -58,10 +59,6 @@ void Channel::become_closed() {
     body_number_ = 0;
 }
 
-void Channel::on_connection_end() {
-    become_closed();
-}
-
 bool Channel::may_publish() const {
     return state_ == State::open && flow_active_ && connection_.takes_publishes() && !unconfirmed_is_full();
 }
@@ -76,29 +73,44 @@ bool Channel::fits(std::size_t properties_bytes) const {
 
 std::optional<Published> Channel::publish(const Message& message, Confirms::Context context) {
     if (!may_publish() || !fits(message.properties.size())) return std::nullopt;
-    Output& output = connection_.output_;
-    const std::uint32_t frame_max = connection_.frame_max_;
     BasicPublish method;
     method.exchange = message.exchange;
     method.routing_key = message.routing_key;
     method.mandatory = message.mandatory;
-    const bool copied = message.body.size() <= copied_body_max;
-    const std::size_t body_bytes = copied ? message.body.size() : 0;
     const std::size_t method_bytes = method_frame_size(method);
-    const std::size_t content_bytes = content_size(message.properties.size(), body_bytes, frame_max);
-    char* const to = extend(output.message(), method_bytes + content_bytes);
-    char* const content = store_method_frame(to, number_, method, method_bytes);
+    const std::size_t header_bytes = content_size(message.properties.size(), 0, connection_.frame_max_);
+    char* to = begin_publish(method_bytes + header_bytes, message.body);
+    to = store_method_frame(to, number_, method, method_bytes);
+    to = store_content_header(to, number_, message.properties, message.body.size());
+    return end_publish(to, message.body, context);
+}
+
+std::optional<Published> Channel::publish(const Envelope& envelope, std::string_view body,
+                                          Confirms::Context context) {
+    if (!may_publish() || !fits(envelope.properties_bytes())) return std::nullopt;
+    char* const to = begin_publish(envelope.bytes(), body);
+    return end_publish(envelope.store(to, number_, body.size()), body, context);
+}
+
+// Room for what stands before the body, and for a body that is copied.
+char* Channel::begin_publish(std::size_t head_bytes, std::string_view body) {
+    const bool copied = body.size() <= copied_body_max;
+    const std::size_t body_bytes = copied ? body_frames_size(body.size(), connection_.frame_max_) : 0;
+    return extend(connection_.output_.message(), head_bytes + body_bytes);
+}
+
+Published Channel::end_publish(char* to, std::string_view body, Confirms::Context context) {
+    Output& output = connection_.output_;
     const std::uint64_t number = confirming_ ? confirms_.push(context) : 0;
-    if (copied) {
-        store_content(content, number_, message.properties, message.body, frame_max);
-        return Published{number, output.end()};
+    if (body.size() <= copied_body_max) {
+        store_body(to, number_, body, connection_.frame_max_);
+        return {number, output.end()};
     }
-    store_content_header(content, number_, message.properties, message.body.size());
-    output.send_body(number_, message.body, frame_max);
+    output.send_body(number_, body, connection_.frame_max_);
     connection_.body_channel_ = this;
     body_context_ = context;
     body_number_ = number;
-    return Published{number, unknown_end};
+    return {number, unknown_end};
 }
 
 void Channel::on_body_left(std::uint64_t end) {

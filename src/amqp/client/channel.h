@@ -26,6 +26,7 @@
 
 #include "amqp/client/confirms.h"
 #include "amqp/client/content.h"
+#include "amqp/client/envelope.h"
 #include "amqp/client/handler.h"
 #include "base/time.h"
 
@@ -109,6 +110,9 @@ class Channel {
     // on_confirm. A body beyond copied_body_max stays with the caller, unchanged, until on_body_sent or the
     // connection's reset(); its `end` is unknown_end until then. No allocation but for growing buffers.
     std::optional<Published> publish(const Message& message, Confirms::Context context = 0);
+    // The same for a body in an envelope that is used again and again.
+    std::optional<Published> publish(const Envelope& envelope, std::string_view body,
+                                     Confirms::Context context = 0);
 
     // Sends a request; `nowait` is sent as false. The number that its Reply will carry; 0 when it was not
     // sent, as the channel is not open or requests_max wait already. Each is answered by on_reply, by
@@ -127,7 +131,7 @@ class Channel {
     bool unconfirmed_is_full() const;  // an old publish is unconfirmed and Options::unconfirmed_max reached
 
   private:
-    friend class Connection;
+    friend class Connection;  // the other half of it
     enum class State : std::uint8_t { closed, opening, open };
     struct Waiting {
         MethodId answer = 0;
@@ -140,7 +144,7 @@ class Channel {
     Result<> on_header(std::string_view payload);
     Result<> on_body(std::string_view payload);
     void on_body_left(std::uint64_t end);
-    void on_connection_end();
+    void become_closed();
     std::optional<Time> oldest_request() const;
 
     Result<> on_close(std::string_view arguments);
@@ -148,15 +152,16 @@ class Channel {
     Result<> on_broker_cancel(std::string_view arguments);
     Result<> on_answer(MethodId id, std::string_view arguments);
     Result<> on_content(Content::Step step);
+    char* begin_publish(std::size_t head_bytes, std::string_view body);
+    Published end_publish(char* to, std::string_view body, Confirms::Context context);
     void settle(std::uint64_t number, bool multiple, bool accepted);
     void negative(std::uint64_t tag, bool multiple, bool requeue);
     std::uint32_t await(MethodId answer);
     void leave();
-    void become_closed();
     template <class Method>
     void send(const Method& method);
 
-    Connection& connection_;
+    Connection& connection_;  // outlives this, as the handler does
     ChannelHandler& handler_;
     std::uint16_t number_ = 0;  // 0 while it is closed
     State state_ = State::closed;

@@ -33,6 +33,32 @@ TEST_F(ChannelTest, publishes_frames_that_a_broker_reads) {
     EXPECT_EQ(frames[2].payload, body);
 }
 
+TEST_F(ChannelTest, an_envelope_carries_what_a_message_does) {
+    open_confirming_channel();
+    Properties properties;
+    properties.flags = Properties::has_delivery_mode | Properties::has_message_id;
+    properties.delivery_mode = 2;
+    properties.message_id = "id";
+    std::string encoded;
+    append_properties(encoded, properties);
+    const Envelope envelope("e", "k", encoded, true);
+    for (const std::size_t size : {0u, 1u, 5'000u, 16'384u, 200'000u}) {
+        const std::string body(size, 'b');
+        const Message message{
+            .exchange = "e", .routing_key = "k", .properties = encoded, .body = body, .mandatory = true};
+        ASSERT_TRUE(channel.publish(message, 1));
+        while (send() > 0) {
+        }
+        const std::string plain = std::exchange(wire, {});
+        ASSERT_TRUE(channel.publish(envelope, body, 2));
+        while (send() > 0) {
+        }
+        EXPECT_EQ(wire, plain) << size;
+        wire.clear();
+    }
+    EXPECT_EQ(channel.unconfirmed(), 10u);
+}
+
 TEST_F(ChannelTest, counts_confirms_from_one_and_gives_each_context_back_once) {
     open_confirming_channel();
     for (std::uint64_t i = 1; i <= 6; ++i) EXPECT_EQ(publish("x", 100 + i)->number, i);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "amqp/client/channel.h"
+#include "amqp/client/errors.h"
 #include "wire/amqp/methods.h"
 #include "wire/amqp/table.h"
 
@@ -22,37 +23,6 @@ Number agreed(Number theirs, Number ours) {
 }
 
 }  // namespace
-
-std::unexpected<Error> unexpected_bytes(std::string_view what) {
-    return fail(Error::Kind::unavailable, fmt::format("it does not speak AMQP 0-9-1 as expected: {}", what));
-}
-
-Error closed_by_broker(std::string_view arguments) {
-    const std::optional<ConnectionClose> close = decode<ConnectionClose>(arguments);
-    if (!close) return {Error::Kind::unavailable, "closed by the broker", {}};
-    const std::string why =
-        fmt::format("closed by the broker: {} {}", close->reply_code, printable(close->reply_text));
-    switch (static_cast<ReplyCode>(close->reply_code)) {
-        case ReplyCode::not_found:
-            return {Error::Kind::not_found, why, {}};
-        case ReplyCode::access_refused:
-        case ReplyCode::not_allowed:
-            return {Error::Kind::denied, why, {}};
-        case ReplyCode::resource_locked:
-        case ReplyCode::precondition_failed:
-            return {Error::Kind::conflict, why, {}};
-        default:
-            return {Error::Kind::unavailable, why, {}};
-    }
-}
-
-std::string printable(std::string_view text) {
-    std::string shown(text);
-    for (char& c : shown) {
-        if (c < ' ' || c > '~') c = '?';
-    }
-    return shown;
-}
 
 Connection::Connection(const Options& options, ConnectionHandler& handler)
     : options_(options),
@@ -74,7 +44,7 @@ void Connection::open(const Login& login, Time now) {
 
 void Connection::reset() {
     for (std::size_t at = 0; at < slots_.size(); ++at) {
-        if (slots_[at].channel) slots_[at].channel->on_connection_end();
+        if (slots_[at].channel) slots_[at].channel->become_closed();
     }
     slots_.clear();
     output_.clear();
@@ -96,7 +66,7 @@ std::unexpected<Error> Connection::end(Error why) {
 void Connection::close(Time now) {
     if (state_ == State::idle || state_ == State::over || state_ == State::closing) return;
     for (Slot& slot : slots_) {
-        if (Channel* const channel = std::exchange(slot.channel, nullptr)) channel->on_connection_end();
+        if (Channel* const channel = std::exchange(slot.channel, nullptr)) channel->become_closed();
     }
     ConnectionClose close;
     close.reply_code = static_cast<Short>(ReplyCode::success);

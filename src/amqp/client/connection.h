@@ -9,8 +9,8 @@
 //        connection.on_time(now)                     // when due() has come; due() may change with every call
 //     connection.reset();                            // the transport is gone, or an error ended it
 //
-// Channels are objects of the caller's that name their connection: amqp/client/channel.h. They and the
-// handler outlive nothing and are outlived: handler outlives connection outlives channels. One thread.
+// Channels are objects of the caller's that name their connection: amqp/client/channel.h. The handler
+// outlives the connection, and the connection its channels. One thread.
 //
 // Speaks with Havn's broker and with RabbitMQ: SASL PLAIN, heartbeats both ways, connection.blocked,
 // confirms, consumer cancellation by the broker, a cause with refused credentials.
@@ -19,12 +19,13 @@
 // and text are in the message), broke the protocol, or let a deadline pass. The connection then eats and does
 // nothing more until reset(); pieces() may still hold the answer to a close. Errors of a channel are events.
 //
-// Bounds. Nothing a broker sends makes it keep more than: one message of message_bytes_max for each channel,
-// content_bytes_max for all of them; unsent_bytes_max of answers that the broker does not read (an error);
-// requests and publishes are bounded by the caller's own and by Channel::requests_max and unconfirmed_max.
-// What receive() leaves uneaten is less than frame_bytes_max. Every wait ends: the handshake by
-// handshake_timeout, a request by reply_timeout, close() by close_timeout, silence by two heartbeats. Only a
-// confirm may take as long as it takes: how long is the publisher's to decide.
+// Bounds. Nothing a broker sends makes it keep more than: one message of message_bytes_max and its
+// properties, a frame at most, for each channel; content_bytes_max for all bodies; unsent_bytes_max of
+// answers that the broker does not read (an error). Requests and publishes are bounded by what the caller
+// gives, by Channel::requests_max and by unconfirmed_max. What receive() leaves uneaten is less than
+// frame_bytes_max. Every wait ends: the handshake by handshake_timeout, a request by reply_timeout, close()
+// by close_timeout, silence by two heartbeats. Only a confirm may take as long as it takes: how long is the
+// publisher's to decide.
 //
 // AMQP 0-9-1 §2.2.4 (handshake, close), §2.3 (frames), §4.2 (wire);
 // https://www.rabbitmq.com/docs/specification
@@ -101,11 +102,11 @@ class Connection {
     Time last_received() const { return last_received_; }               // Time{}: never
 
   private:
-    friend class Channel;
+    friend class Channel;  // the other half of it
     enum class State : std::uint8_t { idle, starting, tuning, opening, open, closing, over };
-    struct Slot {  // of a channel number
-        Channel* channel = nullptr;
-        bool closing = false;  // channel.close was sent: nothing but its answer counts
+    struct Slot {                    // of a channel number
+        Channel* channel = nullptr;  // its caller's; it takes itself out when it is destroyed
+        bool closing = false;        // channel.close was sent: nothing but its answer counts
     };
 
     Result<> take_frame(const Frame& frame);
@@ -117,7 +118,6 @@ class Connection {
     Result<> on_blocked(std::string_view arguments);
     Result<> on_close(std::string_view arguments);
     std::unexpected<Error> end(Error why);
-    bool in_handshake() const { return state_ >= State::starting && state_ <= State::opening; }
 
     // For channels.
     std::uint16_t add(Channel& channel);  // its number; 0: none is free
@@ -129,13 +129,13 @@ class Connection {
     }
 
     Options options_;
-    ConnectionHandler& handler_;
+    ConnectionHandler& handler_;  // outlives this
     Login login_;
     State state_ = State::idle;
     Output output_;
     Budget contents_;
     std::vector<Slot> slots_;          // of channel numbers 1, 2, …
-    Channel* body_channel_ = nullptr;  // whose body is sent from where it lies
+    Channel* body_channel_ = nullptr;  // whose body is sent from where it lies; it outlives that
     Time now_{}, last_received_{};
     Time state_due_ = Time::max();  // the end of the handshake, or of close()
     Time next_heartbeat_ = Time::max();
@@ -145,14 +145,5 @@ class Connection {
     seconds heartbeat_{0};
     bool blocked_ = false;
 };
-
-// The error of a broker that sends what AMQP does not foresee.
-std::unexpected<Error> unexpected_bytes(std::string_view what);
-
-// Why a broker closed a connection or a channel, from the arguments of its connection.close or channel.close.
-Error closed_by_broker(std::string_view arguments);
-
-// Text of a broker for a log or a person: what is not printable ASCII becomes '?'.
-std::string printable(std::string_view text);
 
 }  // namespace havn::amqp::client

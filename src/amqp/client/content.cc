@@ -4,6 +4,12 @@
 
 namespace havn::amqp::client {
 
+namespace {
+
+constexpr std::size_t kept_properties_max = 4'096;  // bytes, from one content to the next
+
+}  // namespace
+
 void Content::begin(const BasicDeliver& method) {
     stage_ = Stage::header;
     is_delivery_ = true;
@@ -62,6 +68,7 @@ Content::Step Content::end() {
 void Content::clear() {
     stage_ = Stage::none;
     body_ = {};
+    if (properties_.capacity() > kept_properties_max) properties_ = std::string();
     if (held_.bytes() == 0) return;
     gathered_ = std::string();
     held_.release();

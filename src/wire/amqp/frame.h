@@ -77,6 +77,10 @@ std::size_t content_size(std::size_t properties, std::size_t body, std::uint32_t
 char* store_content(char* to, std::uint16_t channel, std::string_view properties, std::string_view body,
                     std::uint32_t frame_max);
 
+// The body alone, split likewise.
+std::size_t body_frames_size(std::size_t body, std::uint32_t frame_max);
+char* store_body(char* to, std::uint16_t channel, std::string_view body, std::uint32_t frame_max);
+
 // The content header alone, of a body that follows later: content_size(properties, 0, frame_max) bytes.
 char* store_content_header(char* to, std::uint16_t channel, std::string_view properties,
                            std::uint64_t body_size);
