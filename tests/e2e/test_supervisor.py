@@ -4,6 +4,8 @@ SUPERVISOR_TESTBED names the binary; build/supervisor_testbed otherwise.
 """
 
 import contextlib
+import ctypes
+import errno
 import json
 import os
 import pathlib
@@ -882,6 +884,94 @@ def test_a_log_says_when_by_which_stream_and_where_a_life_ended(bed):
     assert first_life[0][1] == "havn" and first_life[0][2].startswith("started, pid ")
     assert {("stdout", "out"), ("stderr", "err"), ("stdout", "unfinished")} <= {line[1:] for line in first_life}
     assert [line[0] for line in lines] == sorted(line[0] for line in lines)
+
+
+@contextlib.contextmanager
+def held(thread):
+    """Holds one thread of another process still, as a disk that hangs would."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+
+    def ptrace(request):
+        if libc.ptrace(ctypes.c_long(request), ctypes.c_long(thread), ctypes.c_long(0), ctypes.c_long(0)) != 0:
+            error = ctypes.get_errno()
+            if error == errno.EPERM:
+                pytest.skip("this host lets nobody hold a thread of another process")
+            raise OSError(error, os.strerror(error))
+    ptrace(seize)
+    ptrace(interrupt)
+    os.waitpid(thread, 0x40000000)   # __WALL
+    try:
+        yield
+    finally:
+        ptrace(detach)
+
+
+def test_logs_that_cannot_be_written_delay_no_restart(bed):
+    bed.start().program("job", "sh -c 'echo begun; exec sleep 1000'", "worker", startsecs_ms=0)
+    bed.program("web", SERVE)
+    bed.apply()
+    before = bed.pids()
+    wait_for(lambda: "begun" in bed.log("job.1"))
+    supervisor = int((bed.data / "run" / "lock").read_text())
+    writer = next(int(task.name) for task in pathlib.Path(f"/proc/{supervisor}/task").iterdir()
+                  if (task / "comm").read_text() == "havn-logs\n")
+    with held(writer):
+        for name in ("job", "web", "gateway"):
+            kill(before[name, 1])
+            wait_for(lambda: bed.row(name).get("pid") not in (None, 0, before[name, 1])
+                     and bed.row(name)["state"] == "ready")
+        assert not [text for _, stream, text in bed.log_lines("job.1") if text.startswith("ended")]
+    wait_for(lambda: bed.log("job.1").count("begun") == 2)
+    told = [text.split(",")[0] for _, _, text in bed.log_lines("job.1")]
+    assert told == ["started", "begun", "ended: signal 9 (Killed)", "started", "begun"]
+
+
+def to_version_1(bed):
+    """Rewrites the state files as Havn wrote them before they had a version (docs/formats/processes.md)."""
+    run = bed.data / "run"
+    base = json.loads((run / "processes.json").read_text())
+    programs = {entry["id"]: entry["program"] for entry in base["programs"]}
+    for line in (run / "processes.jsonl").read_text().splitlines():
+        if line and "program" in (entry := json.loads(line)):
+            programs[entry["id"]] = entry["program"]
+    places = {number: place for place, number in enumerate(programs)}
+    units = []
+    for row in bed.table():
+        unit = {key: value for key, value in row.items() if key not in ("app", "handle", "address")}
+        units.append(unit | {"cookie": row["handle"], "program": places[row["program"]],
+                             "port": int(row["address"].rpartition(":")[2] or 0)})
+    old = {"endpoints_version": base["endpoints_version"], "run": base["run"], "platform": base["platform"], "units": units,
+           "programs": [{key: value for key, value in program.items() if key != "app"} for program in programs.values()]}
+    (run / "processes.json").write_text(json.dumps(old))
+    (run / "processes.jsonl").unlink()
+    (run / "spawned.jsonl").write_text("")
+    desired = json.loads((run / "desired.json").read_text())
+    del desired["version"]
+    for program in desired["programs"]:
+        del program["app"]
+    (run / "desired.json").write_text(json.dumps(desired))
+
+
+def test_an_upgrade_in_place_adopts_what_the_version_before_started(bed):
+    bed.start().program("web", SERVE, instances=2)
+    bed.program("job", SLEEP, "worker")
+    bed.apply()
+    before = bed.pids()
+    bed.keeper.send_signal(signal.SIGSTOP)
+    supervisor = int((bed.data / "run" / "lock").read_text())
+    kill(supervisor)
+    wait_for(lambda: not alive(supervisor))
+    to_version_1(bed)
+    bed.keeper.send_signal(signal.SIGCONT)
+    wait_for(lambda: json.loads((bed.data / "run" / "processes.json").read_text()).get("version") == 2)
+    wait_for(lambda: bed.row("supervisor").get("restarts") == 1)
+    after = bed.pids()
+    assert {key: pid for key, pid in after.items() if key[0] not in ("keeper", "supervisor")} == \
+        {key: pid for key, pid in before.items() if key[0] not in ("keeper", "supervisor")}
+    assert not (bed.data / "run" / "spawned.jsonl").exists()
+    kill(after["job", 1])
+    wait_for(lambda: bed.row("job").get("restarts") == 1 and bed.row("job")["state"] == "ready")
 
 
 def test_events_are_kept(bed):

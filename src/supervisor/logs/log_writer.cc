@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <csignal>
 #include <deque>
 #include <map>
@@ -20,7 +21,8 @@ constexpr int journals = 2;
 constexpr const char* journal_paths[journals] = {"logs/supervisor.log", "logs/events.log"};
 
 // Signals are the supervisor's.
-void block_signals() {
+void prepare_thread() {
+    ::pthread_setname_np(::pthread_self(), "havn-logs");
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -87,6 +89,8 @@ struct LogWriter::State {
     std::unique_ptr<LogSink> sinks[journals];
     std::map<std::string, std::shared_ptr<InstanceLog>> logs;
 
+    std::atomic<bool> finished = false;  // all is written, and the thread about to end
+
     std::mutex mutex;  // of the queue
     std::deque<Line> lines;
     std::size_t bytes = 0;
@@ -96,7 +100,7 @@ struct LogWriter::State {
 LogWriter::LogWriter(io::Loop& owner, bool foreground, OpenLogSink open)
     : owner_(owner), state_(std::make_shared<State>(foreground, std::move(open))) {
     thread_ = std::thread([state = state_] {
-        block_signals();
+        prepare_thread();
         const auto stays = io::asio::make_work_guard(state->loop.context());
         state->loop.run();
         state->logs.clear();
@@ -104,7 +108,11 @@ LogWriter::LogWriter(io::Loop& owner, bool foreground, OpenLogSink open)
 }
 
 LogWriter::~LogWriter() {
-    if (thread_.joinable()) thread_.detach();
+    if (state_->finished) {
+        thread_.join();
+    } else {
+        thread_.detach();
+    }
 }
 
 void LogWriter::post(std::function<void(State&)> work) {
@@ -148,6 +156,7 @@ void LogWriter::show(std::string label, std::string line) {
 void LogWriter::finish(std::function<void()> finished) {
     post([finished = std::move(finished), owner = &owner_](State& state) {
         state.close_all();
+        state.finished = true;
         owner->post(finished);
         state.loop.stop();
     });
