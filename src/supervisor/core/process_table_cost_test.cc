@@ -91,6 +91,27 @@ TEST_F(ProcessTableTest, applications_do_not_meet) {
     EXPECT_EQ(all("blog/web.1").size(), 1u);
 }
 
+TEST_F(ProcessTableTest, of_two_that_were_taken_over_for_one_place_the_later_one_stays) {
+    add("web", Kind::service);
+    settle();
+    Instance before = instance("web.1"), after = before;
+    after.id = before.id + 1;
+    after.state = State::starting;
+    after.life.pid = 77;
+    ProcessTable next(1);
+    for (const auto& [id, other] : table.instances()) {
+        if (other.role == Role::platform) next.adopt(other, now);
+    }
+    next.adopt(before, now);
+    next.adopt(after, now);
+    next.apply(desired, now);
+    EXPECT_TRUE(next.find(before.id)->outdated);
+    EXPECT_EQ(next.find(before.id)->state, State::ready) << "until the other one is ready";
+    next.probed(after.id, true, "", now);
+    EXPECT_EQ(next.find(after.id)->state, State::ready);
+    EXPECT_EQ(next.find(before.id)->state, State::draining);
+}
+
 TEST_F(ProcessTableTest, a_start_that_takes_its_time_may_be_ended_before_it_is_told) {
     add("web", Kind::service);
     table.apply(desired, now);

@@ -206,6 +206,17 @@ bool Rollout::is_outdated(const Instance& instance, const Target& target) const 
            (instance.program != target.program && *instance.program != *target.program);
 }
 
+// Of several that are up to date the latest counts. A supervisor that died while a replacement was starting
+// may have written down the replacement, and not why the one before was to go. 0: none is.
+InstanceId Rollout::latest_up_to_date(const std::vector<InstanceId>& ids, const Target& target) const {
+    InstanceId latest = 0;
+    for (const InstanceId id : ids) {
+        const Instance& instance = *instances_.find(id);
+        if (instance.wanted && !is_outdated(instance, target)) latest = std::max(latest, id);
+    }
+    return latest;
+}
+
 // One number of a program: at most one instance that is up to date, and what came before it.
 void Rollout::reconcile_slot(Group& group, std::uint32_t number, Moment now) {
     const auto slot = group.slots.find(number);
@@ -218,12 +229,13 @@ void Rollout::reconcile_slot(Group& group, std::uint32_t number, Moment now) {
         return;
     }
     const Target& target = *group.target;
+    const InstanceId latest = latest_up_to_date(ids, target);
     Instance* fresh = nullptr;
     Instance* serving = nullptr;  // outdated, but ready
     bool old_runs = false;
     for (const InstanceId id : ids) {
         Instance& instance = *instances_.look_up(id);
-        instance.outdated = !instance.wanted || is_outdated(instance, target);
+        instance.outdated = id != latest;
         if (!instance.outdated) {
             instance.program = target.program;  // equal, and from now on the same object
             fresh = &instance;

@@ -104,6 +104,7 @@ class Rollout {
     void replace(Group& group, std::uint32_t number, Moment now);
     void take_turns(Group& group, Moment now);
     bool is_outdated(const Instance& instance, const Target& target) const;
+    InstanceId latest_up_to_date(const std::vector<InstanceId>& ids, const Target& target) const;
     void create(Group& group, std::uint32_t number, Moment now);
     void carry(const Instance& instance);
     void start_if_met(InstanceId id, Moment now);

@@ -15,7 +15,6 @@ namespace {
 
 constexpr Duration write_distance = milliseconds(20);
 constexpr Duration write_distance_per_row = std::chrono::microseconds(100);
-constexpr std::size_t journal_bytes_min = 256u << 10;
 
 }  // namespace
 
@@ -23,49 +22,39 @@ StateFiles::StateFiles(const Context& context, std::string run, std::uint64_t ba
                        const PlatformRows& platform)
     : context_(context),
       platform_(platform),
-      writer_(std::move(run), base),
+      state_(*this, std::move(run), base),
       revision_(static_cast<std::uint64_t>(platform.supervisor.since.time_since_epoch() / milliseconds(1))) {}
 
 void StateFiles::write_base() {
-    const std::string text = writer_.base(context_.table, platform_);
-    if (Result<> written = write_own_file(state_file, text); !written) {
-        base_due_ = true;
-        return context_.log.say(log::Level::error,
-                                "the process table is not written down: " + written.error().message);
-    }
-    base_due_ = false;
-    base_bytes_ = text.size();
-    // What the journal held is in the base; until it is emptied, the base it names says that it is older.
+    report(state_.write_base(context_.table, platform_));
+}
+
+Result<> StateFiles::replace_base(std::string_view text) {
+    return write_own_file(state_file, text);
+}
+
+Result<> StateFiles::empty_journal() {
     Result<io::Fd> journal = append_to_own_file(journal_file);
-    if (!journal || ::ftruncate(journal->get(), 0) != 0) {
-        base_due_ = true;
-        return context_.log.say(
-            log::Level::error, (journal ? fail_errno("empty the journal").error() : journal.error()).message);
-    }
+    if (!journal) return std::unexpected(journal.error());
     journal_ = std::move(*journal);
-    journal_bytes_ = 0;
+    if (::ftruncate(journal_.get(), 0) != 0) return fail_errno("empty " + std::string(journal_file));
     ::unlink(first_journal_file);
-    append(writer_.journal_head());
+    return {};
 }
 
-void StateFiles::append(const std::string& lines) {
-    if (lines.empty()) return;
-    if (!journal_) {
-        base_due_ = true;
-        return;
-    }
-    // After a failure half a line may stand at the end.
-    const Result<> written = io::write_all(journal_.get(), base_due_ ? "\n" + lines : lines);
-    journal_bytes_ += lines.size();
-    base_due_ |= journal_bytes_ > std::max(base_bytes_, journal_bytes_min);
+Result<> StateFiles::append_to_journal(std::string_view lines) {
+    if (!journal_) return fail(Error::Kind::internal, std::string(journal_file) + " is not open");
+    return io::write_all(journal_.get(), lines);
+}
+
+// A full disk must not stop the supervisor.
+void StateFiles::report(const Result<>& written) {
     if (written) return;
-    base_due_ = true;
-    context_.log.say(log::Level::error,
-                     "a change of the process table is not written down: " + written.error().message);
+    context_.log.say(log::Level::error, "the process table is not written down: " + written.error().message);
 }
 
-void StateFiles::started(InstanceId id) {
-    if (const Instance* const instance = context_.table.find(id)) append(writer_.started(*instance));
+void StateFiles::started(const Instance& instance) {
+    report(state_.started(instance));
 }
 
 void StateFiles::changed() {
@@ -81,15 +70,11 @@ io::Task<void> StateFiles::write_later(StateFiles* self, Duration pause) {
 void StateFiles::write_now() {
     change_pending_ = false;
     if (removed_) return;
-    const std::uint64_t encoded = writer_.rows_encoded();
+    const std::uint64_t encoded = state_.rows_encoded();
     const Touched touched = context_.table.take_touched();
-    if (base_due_) {
-        write_base();
-    } else {
-        append(writer_.changes(context_.table, touched));
-    }
+    report(state_.write(context_.table, touched, platform_));
     tell_control(touched);
-    const std::uint64_t rows = writer_.rows_encoded() - encoded;
+    const std::uint64_t rows = state_.rows_encoded() - encoded;
     next_write_ = io::now() + write_distance + write_distance_per_row * static_cast<std::int64_t>(rows);
 }
 

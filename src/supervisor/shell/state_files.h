@@ -7,17 +7,18 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <string>
+#include <string_view>
 
 #include "io/loop.h"
-#include "supervisor/core/state/state_writer.h"
+#include "supervisor/core/state/state_log.h"
 #include "supervisor/core/state/table_rows.h"
 #include "supervisor/shell/part_links.h"
 #include "supervisor/shell/supervisor_log.h"
 
 namespace havn::supervisor {
 
-class StateFiles {
+class StateFiles final : StateDisk {
   public:
     struct Context {
         io::Loop& loop;
@@ -31,7 +32,7 @@ class StateFiles {
 
     // The whole table, before anything is started: from now on whoever follows knows of this run.
     void write_base();
-    void started(InstanceId instance);
+    void started(const Instance& instance);
     void changed();    // the rest follows soon
     void write_now();  // for who is about to be told, or to take over
     void control_connected() { whole_due_ = true; }
@@ -39,21 +40,20 @@ class StateFiles {
     void remove();
 
     const PlatformRows& platform() const { return platform_; }
-    const std::string& run() const { return writer_.run(); }
 
   private:
+    Result<> replace_base(std::string_view text) override;
+    Result<> empty_journal() override;
+    Result<> append_to_journal(std::string_view lines) override;
+    void report(const Result<>& written);
     static io::Task<void> write_later(StateFiles* self, Duration pause);
-    void append(const std::string& lines);
     void tell_control(const Touched& touched);
 
     Context context_;
     PlatformRows platform_;
-    StateWriter writer_;
+    StateLog state_;
     TableRows rows_;
     io::Fd journal_;
-    std::size_t base_bytes_ = 0;
-    std::size_t journal_bytes_ = 0;
-    bool base_due_ = true;    // the journal has outgrown it, or does not hold all that changed
     bool whole_due_ = true;   // control knows no table, or missed a change
     std::uint64_t revision_;  // of what control is told; grows over all supervisors
     bool change_pending_ = false;

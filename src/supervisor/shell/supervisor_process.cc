@@ -334,10 +334,10 @@ Result<> SupervisorProcess::start_life(const Instance& instance) {
 void SupervisorProcess::life_started(InstanceId id, const Started& started) {
     Platform& platform = *platform_;
     platform.table.started(id, started, moment());
-    platform.state.started(id);
     const auto mark = starts_.extract(id);
     const Instance* const instance = platform.table.find(id);
     if (!instance) return;
+    platform.state.started(*instance);
     if (!mark.empty()) {
         platform.logs.started(*instance, mark.mapped(), fmt::format("started, pid {}", started.pid));
     }

@@ -24,6 +24,7 @@ struct Files {
     void write_base(ProcessTable& table) {
         std::ignore = table.take_touched();
         base = writer.base(table, {});
+        writer.base_is_written();
         journal = writer.journal_head();
     }
     void write_changes(ProcessTable& table) { journal += writer.changes(table, table.take_touched()); }

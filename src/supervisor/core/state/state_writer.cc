@@ -23,8 +23,9 @@ bool StateWriter::renew(const Instance& instance, std::string& lines) {
     const InstanceFacts& facts = instance;
     if (!is_new && row.facts == facts) return false;
     Specification& specification = specifications_[instance.program.get()];
-    if (!specification.program) {
-        specification = {next_specification_++, instance.program};
+    const bool is_known = specification.program != nullptr;
+    if (!is_known) specification = {next_specification_++, instance.program};
+    if (!is_known || incomplete_) {
         lines += specification_text(specification.id, *instance.program) + "\n";
     }
     ++rows_encoded_;
@@ -41,7 +42,7 @@ void StateWriter::forget_unused(const ProcessTable& table) {
 }
 
 std::string StateWriter::base(const ProcessTable& table, const PlatformRows& platform) {
-    ++base_;
+    incomplete_ = true;
     endpoints_version_ = table.endpoints().version;
     forget_unused(table);
     std::string instances, programs, unused;
@@ -56,8 +57,13 @@ std::string StateWriter::base(const ProcessTable& table, const PlatformRows& pla
     }
     return fmt::format(R"({{"version":{},"base":{},"endpoints_version":{},"run":{},"platform":{},)"
                        R"("programs":[{}],"instances":[{}]}})",
-                       SavedState::version, base_, endpoints_version_, Json(run_).dump(),
+                       SavedState::version, base_ + 1, endpoints_version_, Json(run_).dump(),
                        to_json(platform).dump(), programs, instances);
+}
+
+void StateWriter::base_is_written() {
+    ++base_;
+    incomplete_ = false;
 }
 
 std::string StateWriter::journal_head() const {

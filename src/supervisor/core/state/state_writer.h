@@ -21,8 +21,13 @@ class StateWriter {
     // `base`: the number of the last one that any supervisor wrote.
     StateWriter(std::string run, std::uint64_t base) : run_(std::move(run)), base_(base) {}
 
-    // The whole table, as the next base. Its journal begins with `journal_head`.
+    // The whole table, as the next base; it is the present one from `base_is_written` on.
     std::string base(const ProcessTable& table, const PlatformRows& platform);
+    void base_is_written();
+    // Lines were made that may not be in the journal: until the next base is written, lines say all that they
+    // refer to.
+    void lines_are_lost() { incomplete_ = true; }
+    // How the journal of the present base begins.
     std::string journal_head() const;
 
     // Lines for the journal about one instance that was just started, to be written before anything else
@@ -51,7 +56,8 @@ class StateWriter {
     void forget_unused(const ProcessTable& table);
 
     std::string run_;
-    std::uint64_t base_;
+    std::uint64_t base_;       // the present one
+    bool incomplete_ = false;  // what was made is not all on the disk
     std::uint64_t endpoints_version_ = 0;  // as written last
     std::unordered_map<InstanceId, Row> rows_;
     std::map<const Program*, Specification> specifications_;
