@@ -12,7 +12,7 @@ SOURCES = files("*.h", "*.cc")
 
 # Whatever is above the limit today; it only gets shorter.
 CROWDED = set()
-LARGE = {"Gateway"}
+LARGE = set()
 SPREAD = set()
 
 CLASS = re.compile(r"\b(class|struct)\s+(?:alignas\([^)]*\)\s*)?([A-Za-z_]\w*)\s*(?:final\s*)?(?::[^:{;][^{;]*)?$")
