@@ -13,8 +13,9 @@ using Action = TransactionAction;
 
 std::vector<TransactionState> all_states() {
     std::vector<TransactionState> states;
-    for (std::size_t i = 0; i < transaction_state_count; ++i)
+    for (std::size_t i = 0; i < transaction_state_count; ++i) {
         states.push_back(static_cast<TransactionState>(i));
+    }
     return states;
 }
 
@@ -26,7 +27,7 @@ TEST(TransactionStates, lead_from_a_head_to_the_last_byte) {
 }
 
 // A retry may land on a connection that is open already: it is an attempt like the first, which is relayed as
-// soon as it has its connection, and not only when an event comes from one that is being opened (B3).
+// soon as it has its connection, and not only when an event comes from one that is being opened.
 TEST(TransactionStates, a_repeated_attempt_is_relayed_like_the_first) {
     for (const TransactionState state : {connecting, awaiting}) {
         EXPECT_EQ(step(state, Event::repeatable), (TransactionStep{connecting, Action::retry}));
@@ -34,7 +35,7 @@ TEST(TransactionStates, a_repeated_attempt_is_relayed_like_the_first) {
     EXPECT_TRUE(is_relaying(step(connecting, Event::connected).next));
 }
 
-// What a client sends is refused with an answer as long as none was begun, wherever that is found out (B4).
+// What a client sends is refused with an answer as long as none was begun, wherever that is found out.
 TEST(TransactionStates, a_request_can_be_refused_until_a_head_was_passed_on) {
     for (const TransactionState state : all_states()) {
         if (!is_unanswered(state)) continue;
@@ -42,7 +43,7 @@ TEST(TransactionStates, a_request_can_be_refused_until_a_head_was_passed_on) {
     }
 }
 
-// A second final head can follow no first one; what was begun is completed or cut (B26).
+// A second final head can follow no first one; what was begun is completed or cut.
 TEST(TransactionStates, one_answer_is_all_that_a_request_gets) {
     for (const TransactionState state : {responding, tunnelling, answering, over}) {
         for (std::size_t event = 0; event < transaction_event_count; ++event) {
@@ -56,7 +57,7 @@ TEST(TransactionStates, one_answer_is_all_that_a_request_gets) {
 }
 
 // A response that was begun is cut by its deadline, which progress puts off; the client that owes its body is
-// answered for it, and not the service blamed (G4).
+// answered for it, and not the service blamed.
 TEST(TransactionStates, a_deadline_falls_on_who_is_late) {
     EXPECT_EQ(step(awaiting, Event::client_late), (TransactionStep{answering, Action::late}));
     EXPECT_EQ(step(awaiting, Event::source_late), (TransactionStep{awaiting, Action::expire}));
@@ -68,7 +69,7 @@ TEST(TransactionStates, a_deadline_falls_on_who_is_late) {
 }
 
 // An answer that does not wait for the upload ends the transaction as any other; what follows is the
-// downstream's to read and drop (G7).
+// downstream's to read and drop.
 TEST(TransactionStates, an_answer_may_be_complete_before_its_request) {
     EXPECT_EQ(step(answering, Event::complete), (TransactionStep{over, Action::finish}));
     EXPECT_EQ(step(answering, Event::body_refused), (TransactionStep{over, Action::cut}));

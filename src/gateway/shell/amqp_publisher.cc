@@ -64,8 +64,9 @@ void AmqpPublisher::connect() {
     const auto& endpoint = address->endpoint;
     const int kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     io::Fd fd(::socket(endpoint.protocol().family(), kind, 0));
-    if (!fd && environment_.descriptors.free_some(errno))
+    if (!fd && environment_.descriptors.free_some(errno)) {
         fd.reset(::socket(endpoint.protocol().family(), kind, 0));
+    }
     if (!fd) return disconnect(fail_errno("socket").error().message);
     socket_ = Socket(std::move(fd));
     connecting_ = true;

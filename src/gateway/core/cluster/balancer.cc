@@ -4,16 +4,17 @@
 
 namespace havn::gateway {
 
-static bool was_tried(std::span<const std::uint64_t> tried, const Candidate* candidate) {
+namespace {
+
+bool was_tried(std::span<const std::uint64_t> tried, const Candidate* candidate) {
     return std::ranges::find(tried, candidate->id) != tried.end();
 }
 
-static bool less_loaded(const Candidate& a, const Candidate& b) {
+bool less_loaded(const Candidate& a, const Candidate& b) {
     return std::uint64_t{a.in_flight} * b.weight < std::uint64_t{b.in_flight} * a.weight;
 }
 
-static Candidate* first_to_come_back(std::span<Candidate* const> candidates,
-                                     std::span<const std::uint64_t> tried) {
+Candidate* first_to_come_back(std::span<Candidate* const> candidates, std::span<const std::uint64_t> tried) {
     Candidate* best = nullptr;
     for (Candidate* candidate : candidates) {
         if (was_tried(tried, candidate)) continue;
@@ -21,6 +22,8 @@ static Candidate* first_to_come_back(std::span<Candidate* const> candidates,
     }
     return best;
 }
+
+}  // namespace
 
 Candidate* pick(std::span<Candidate* const> candidates, std::span<const std::uint64_t> tried, Balance balance,
                 const HealthRule& rule, Time now) {

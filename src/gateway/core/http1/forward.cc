@@ -5,6 +5,7 @@
 #include "wire/http1/characters.h"
 
 namespace havn::gateway {
+
 namespace {
 
 using http1::Field;
@@ -135,8 +136,10 @@ bool write_upstream_head(SpanWriter& out, const ForwardedRequest& request) {
     return !out.overflowed();
 }
 
+namespace {
+
 // Fields that are left out of a response, or written anew below.
-static bool is_dropped(const Header& header, const ForwardedResponse& response) {
+bool is_dropped(const Header& header, const ForwardedResponse& response) {
     const unsigned status = response.head.status;
     switch (header.field) {
         case Field::content_length:
@@ -149,7 +152,7 @@ static bool is_dropped(const Header& header, const ForwardedResponse& response) 
 }
 
 // How the connection goes on.
-static void write_connection(SpanWriter& out, const ForwardedResponse& response) {
+void write_connection(SpanWriter& out, const ForwardedResponse& response) {
     std::string_view options = response.close ? "close" : response.keep_alive_1_0 ? "keep-alive" : "";
     if (response.upgrade) {
         options = "Upgrade";
@@ -165,6 +168,8 @@ static void write_connection(SpanWriter& out, const ForwardedResponse& response)
     }
     if (!options.empty()) http1::write_header(out, "Connection", options);
 }
+
+}  // namespace
 
 bool write_client_head(SpanWriter& out, const ForwardedResponse& response) {
     const http1::ResponseHead& head = response.head;

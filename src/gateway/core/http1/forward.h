@@ -36,8 +36,8 @@ struct ForwardedResponse {
     bool close = false;           // the connection ends after this response
     bool keep_alive_1_0 = false;  // the client is 1.0 and asked to stay
     bool upgrade = false;         // a 101 that is passed on
-    std::string_view request_id =
-        {};  // X-Request-Id, in place of the upstream's; empty: not of a final answer
+    // X-Request-Id, in place of the upstream's; empty: not of a final answer.
+    std::string_view request_id = {};
 };
 
 // Upgrade of a 426 is for the client and passed on: RFC 9110 §15.5.22.

@@ -195,8 +195,9 @@ bool Http1Downstream::send_head(const Response& response) {
     const bool chunked = unbounded && request_.head.minor == 1;
     const bool rest_is_read = response.own ? is_rest_small() : decoder_.done();
     ending_ = Ending::keep;
-    if (!request_.facts.keep_alive || !rest_is_read || environment_.settings.stopping())
+    if (!request_.facts.keep_alive || !rest_is_read || environment_.settings.stopping()) {
         ending_ = Ending::close;
+    }
     if (unbounded && !chunked) ending_ = Ending::close_or_reset;
     encoder_ = BodyEncoder(chunked ? BodyEncoder::Coding::chunked : BodyEncoder::Coding::identity);
     return write_head(response, chunked, false);

@@ -4,9 +4,12 @@
 #include <cstring>
 
 namespace havn::gateway {
+namespace {
 
-static constexpr std::uint64_t per_address_min =
-    256;  // where nothing is set: a browser opens six, an office hundreds
+// Where nothing is set: a browser opens six, an office hundreds.
+constexpr std::uint64_t per_address_min = 256;
+
+}  // namespace
 
 void Admission::set_limits(const Limits& limits) {
     // What stays free for upstreams, log, control and what else must not fail.

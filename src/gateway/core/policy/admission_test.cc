@@ -93,8 +93,9 @@ TEST_F(Door, counts_across_threads) {
                     std::vector<Admission::Place> places;
                     for (int n = 0; n < 100; ++n) {
                         Admission::Place place = admission.reserve();
-                        if (place && admission.settle(place, ip("192.0.2.1")))
+                        if (place && admission.settle(place, ip("192.0.2.1"))) {
                             places.push_back(std::move(place));
+                        }
                     }
                     most = std::max(most.load(), static_cast<int>(admission.connections()));
                 }

@@ -7,7 +7,11 @@
 
 namespace havn::gateway {
 
-static constexpr std::size_t page_step = 65536;
+namespace {
+
+constexpr std::size_t page_step = 65536;
+
+}  // namespace
 
 bool HeldBytes::append(std::string_view piece) {
     if (piece.size() > capacity_ - size_ && !grow(size_ + piece.size())) return false;

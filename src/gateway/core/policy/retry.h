@@ -1,7 +1,7 @@
 // What a failed attempt at an endpoint leads to: one table, one function. RFC 9110 §9.2.2.
 //
 // Pure: the caller says what happened and does what is said. Deadlines are the caller's too: past the
-// deadline of the exchange nothing is tried again.
+// deadline of the transaction nothing is tried again.
 #pragma once
 
 #include <array>

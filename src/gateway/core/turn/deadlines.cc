@@ -32,8 +32,10 @@ void Deadlines::clear(Entry& entry) {
 // The level is the highest in which the entry's tick and the current one differ.
 void Deadlines::file(Entry& entry) {
     unsigned level = 0;
-    while (level + 1 < levels && (entry.tick_ >> (bits * (level + 1))) != (current_ >> (bits * (level + 1))))
+    while (level + 1 < levels &&
+           (entry.tick_ >> (bits * (level + 1))) != (current_ >> (bits * (level + 1)))) {
         ++level;
+    }
     std::uint64_t index = entry.tick_ >> (bits * level);
     const std::uint64_t here = current_ >> (bits * level);
     if (index - here >= width) index = here + width - 1;

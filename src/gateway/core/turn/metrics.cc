@@ -128,8 +128,9 @@ void show_instances(prometheus::Writer& out, const Instances& instances) {
     }};
     for (const Row& row : rows) {
         out.family(fmt::format("havn_gateway_instance_{}", row.name), row.type, row.help);
-        for (const auto& [key, now] : instances)
+        for (const auto& [key, now] : instances) {
             out.sample({{"service", key.first}, {"instance", std::to_string(key.second)}}, now.*row.value);
+        }
     }
 }
 
@@ -143,9 +144,7 @@ void show_queues(prometheus::Writer& out, const Merged<QueueMetrics>& queues) {
     }
 }
 
-}  // namespace
-
-static void show_process(prometheus::Writer& out, const Metrics::Process& process) {
+void show_process(prometheus::Writer& out, const Metrics::Process& process) {
     out.value("havn_gateway_memory_used_bytes", "gauge",
               "Memory held for request bodies on their way into queues.", process.memory_used);
     out.value("havn_gateway_memory_limit_bytes", "gauge",
@@ -155,6 +154,8 @@ static void show_process(prometheus::Writer& out, const Metrics::Process& proces
     out.value("havn_gateway_descriptors_limit", "gauge", "Open descriptors this process may have.",
               process.descriptors_max);
 }
+
+}  // namespace
 
 std::string Metrics::prometheus(std::span<const Metrics* const> threads, const Process& process) {
     struct Row {
