@@ -8,7 +8,6 @@ namespace havn::supervisor {
 void EndpointTable::want(const std::string& service) {
     if (!wanted_.insert(service).second) return;
     if (!endpoints_.services.try_emplace(service).second) return;
-    changed_.insert(service);
     services_changed_ = true;
 }
 
@@ -17,7 +16,6 @@ void EndpointTable::unwant(const std::string& service) {
     const auto found = endpoints_.services.find(service);
     if (found == endpoints_.services.end() || !found->second.empty()) return;
     endpoints_.services.erase(found);
-    changed_.insert(service);
     services_changed_ = true;
 }
 
@@ -37,10 +35,7 @@ bool EndpointTable::settle() {
             std::ranges::equal_range(list, change.endpoint.instance, {}, &Endpoint::instance);
         const auto found = std::ranges::find(first, last, change.endpoint);
         const bool is_there = found != last;
-        if (change.joins != is_there) {
-            is_new = true;
-            changed_.insert(change.service);
-        }
+        is_new |= change.joins != is_there;
         if (change.joins && !is_there) list.insert(last, change.endpoint);
         if (!change.joins && is_there) list.erase(found);
         if (list.empty() && !wanted_.contains(change.service)) endpoints_.services.erase(change.service);

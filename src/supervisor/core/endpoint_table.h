@@ -30,8 +30,6 @@ class EndpointTable {
 
     const Endpoints& endpoints() const { return endpoints_; }
     void continue_from(std::uint64_t version) { endpoints_.version = version; }
-    // Names of the services whose endpoints changed since the last call, or that went.
-    std::set<std::string> take_changed() { return std::exchange(changed_, {}); }
 
   private:
     struct Change {
@@ -42,7 +40,6 @@ class EndpointTable {
 
     Endpoints endpoints_;
     std::set<std::string> wanted_;
-    std::set<std::string> changed_;
     std::vector<Change> changes_;
     bool services_changed_ = false;
 };

@@ -64,7 +64,6 @@ class ProcessTable final : private InstanceObserver {
     std::vector<Effect> take_effects() { return effects_.take(); }
     // Which instances may have another row than at the last call.
     Touched take_touched() { return instances_.take_touched(); }
-    std::set<std::string> take_changed_services() { return endpoints_.take_changed(); }
 
     const std::map<InstanceId, Instance>& instances() const { return instances_.all(); }
     const Instance* find(InstanceId id) const { return instances_.find(id); }

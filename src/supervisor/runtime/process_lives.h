@@ -65,7 +65,6 @@ class ProcessLives {
         for (const auto& [pid, instance] : by_pid_) all.insert(pid);
         return all;
     }
-    std::size_t size() const { return lives_.size(); }
 
   private:
     std::map<InstanceId, ProcessLifePtr> lives_;

@@ -50,7 +50,6 @@ class ProcessRuntime final : public Runtime {
     void reap();
     // What is left of the platform, where nothing of it may be any more.
     std::vector<int> leftovers() const;
-    std::size_t lives() const { return lives_.size(); }
 
   private:
     Result<std::uint16_t> choose_port(InstanceId instance);
