@@ -4,7 +4,8 @@
 
 #include "base/text/percent.h"
 #include "control/core/api_requests.h"
-#include "control/core/wanted.h"
+#include "control/core/scale.h"
+#include "control/core/submission.h"
 #include "manifest/plan.h"
 #include "rpc/message.h"
 
@@ -48,20 +49,25 @@ manifest::Manifest some_manifest() {
 }
 
 void read_counts(const Json& body) {
-    const Result<manifest::Manifest> scaled = control::scaled(some_manifest(), body);
-    expect_cause(scaled);
-    if (!scaled) return;
-    expect(scaled->services[0].instances <= 1'000 && scaled->workers[0].instances <= 1'000);
-    std::ignore = manifest::render(manifest::diff(some_manifest(), *scaled));
+    const Result<control::Counts> counts = control::counts_from_json(body);
+    expect_cause(counts);
+    if (!counts) return;
+    const manifest::Manifest manifest = some_manifest();
+    expect_cause(control::check_names(*counts, manifest));
+    control::ScaleTable table;
+    table.set("", *counts, manifest);
+    const manifest::Manifest scaled = control::with_counts(manifest, table.holding("", manifest));
+    expect(scaled.services[0].instances <= 1'000 && scaled.workers[0].instances <= 1'000);
+    std::ignore = manifest::render(manifest::diff(manifest, scaled));
 }
 
-void read_wanted(const Json& body) {
+void read_submission(const Json& body) {
     std::vector<manifest::Diagnostic> diagnostics;
-    const Result<control::WantedRequest> asked = control::read_wanted(body, &diagnostics);
+    const Result<control::SubmitRequest> asked = control::read_submission(body, &diagnostics);
     expect_cause(asked);
     if (!asked) return;
-    expect(asked->wanted.directory.starts_with('/'));
-    std::ignore = manifest::to_json(manifest::diff(std::nullopt, asked->wanted.manifest))
+    expect(asked->submission.directory.starts_with('/'));
+    std::ignore = manifest::to_json(manifest::diff(std::nullopt, asked->submission.manifest))
                       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -90,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     } else if (what == "scale") {
         read_counts(*body);
     } else {
-        read_wanted(*body);
+        read_submission(*body);
     }
     return 0;
 }

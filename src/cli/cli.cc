@@ -120,7 +120,8 @@ void CommandLine::add_running_verbs() {
 
     CLI::App* scale = verb("scale");
     place_options(scale);
-    scale->add_option("assignments", arguments_.assignments, "NAME=COUNT, one or more")->required();
+    scale->add_option("assignments", arguments_.assignments, "NAME=COUNT or NAME=default, one or more")
+        ->required();
     scale->callback([this] { exit_code_ = cli::scale(arguments_.place, arguments_.assignments); });
 }
 

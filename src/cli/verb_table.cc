@@ -33,8 +33,9 @@ constexpr VerbEntry table[] = {
      "Restart a service, a worker or a part of the platform, instance by instance, and wait until\n"
      "that is done. Exit 1 with the cause when it is not ready again; others do not matter."},
     {"scale", "change how many instances run",
-     "Change how many instances run. Running ones are not touched; the manifest is not\n"
-     "written, so `havn plan` shows the difference and `havn up` goes back to it."},
+     "Change how many instances run. Running ones are not touched, the manifest is not written.\n"
+     "The number stays, also over restarts and over `havn up`, until the manifest says another one\n"
+     "or NAME=default takes it back; `havn ps` and `havn plan` name what is scaled."},
     {"queue", "show the queues, or empty one",
      "Show the queues: messages ready and unacknowledged, consumers."},
     {"routes", "show which requests go where", "Show which requests go where."},

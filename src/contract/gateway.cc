@@ -47,6 +47,7 @@ void read_route(JsonReader& reader, Route& route) {
     }
     reader.text("service", route.service);
     reader.text("queue", route.queue);
+    reader.text("vhost", route.vhost, 255);
     if (route.service.empty() == route.queue.empty()) {
         reader.refuse("service", "give exactly one of service and queue");
     }
@@ -87,6 +88,12 @@ void check_references(const Config& config, JsonReader& reader) {
                                                 route.host, route.path, route.service));
         }
     }
+    for (const Route& route : config.routes) {
+        if (route.queue.empty() || route.vhost.empty() || route.vhost == config.broker.vhost) continue;
+        reader.refuse("routes", fmt::format("the queue of route {}{} is in virtual host '{}'; this version "
+                                            "publishes into '{}' alone",
+                                            route.host, route.path, route.vhost, config.broker.vhost));
+    }
     for (const std::string& network : config.trusted_proxies) {
         if (!parse_network(network)) {
             reader.refuse("trusted_proxies",
@@ -118,6 +125,7 @@ Json to_json(const Route& route) {
               {"tunnel_timeout_ms", route.tunnel_timeout.count()},
               {"body_bytes_max", route.body_bytes_max},
               {"headers", route.headers}};
+    if (!route.vhost.empty()) json["vhost"] = route.vhost;
     if (route.timeout) json["timeout_ms"] = route.timeout->count();
     if (route.fallback) {
         json["fallback"] = {{"status", route.fallback->status},

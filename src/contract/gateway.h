@@ -39,6 +39,7 @@ struct Route {
     std::vector<std::string> methods;  // empty = all
     std::string service;               // exactly one of service and queue
     std::string queue;
+    std::string vhost;  // of the queue; empty: that of the broker's address, the only one there may be today
     milliseconds connect_timeout{1'000};
     std::optional<milliseconds> timeout;  // deadline for the whole exchange, from its head to the last byte
     milliseconds idle_timeout{60'000};    // without a byte from either side

@@ -61,6 +61,7 @@ TEST(Config, an_error_names_the_key_and_what_was_found) {
         {R"({"routes":[{"path":"x","queue":"q"}]})", "routes[0].path: is missing or does not start with '/'"},
         {R"({"routes":[{"path":"/"}]})", "routes[0].service: give exactly one"},
         {R"({"routes":[{"path":"/","service":"a","queue":"b"}]})", "routes[0].service: give exactly one"},
+        {R"({"routes":[{"path":"/","queue":"q","vhost":"shop"}]})", "is in virtual host 'shop'"},
         {R"({"routes":[{"path":"/","service":"a"}]})", "names service 'a', which is not in upstreams"},
         {R"({"routes":[{"path":"/","queue":"q"},{"path":"/","queue":"q","timeout_ms":"1s"}]})",
          "routes[1].timeout_ms: expected a whole number from 1 to 2592000000, found \"1s\""},

@@ -85,16 +85,25 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
-Result<> replace_file(const std::string& path, std::string_view data, unsigned mode) {
-    const std::string draft = path + ".new";
-    {
-        Result<Fd> file = open_file(draft, O_WRONLY | O_CREAT | O_TRUNC, mode);
-        if (!file) return std::unexpected(file.error());
-        if (Result<> written = write_all(file->get(), data); !written) return written;
-        if (::fsync(file->get()) != 0) return fail_errno("fsync " + draft);
+Result<> write_file(const std::string& path, std::string_view data, const FileOptions& options) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink " + path);
+    Result<Fd> file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode);
+    if (!file) return std::unexpected(file.error());
+    constexpr auto same_owner = static_cast<uid_t>(-1);
+    if (options.reader) {
+        if (::fchown(file->get(), same_owner, *options.reader) != 0) return fail_errno("chown " + path);
+        if (::fchmod(file->get(), options.mode | S_IRGRP) != 0) return fail_errno("chmod " + path);
     }
+    if (Result<> written = write_all(file->get(), data); !written) return written;
+    if (options.synced && ::fsync(file->get()) != 0) return fail_errno("fsync " + path);
+    return {};
+}
+
+Result<> replace_file(const std::string& path, std::string_view data, const FileOptions& options) {
+    const std::string draft = path + ".new";
+    if (Result<> written = write_file(draft, data, options); !written) return written;
     if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
-    return sync_folder(folder_of(path));
+    return options.synced ? sync_folder(folder_of(path)) : Result<>{};
 }
 
 Result<> replace_symlink(const std::string& link, const std::string& target) {

@@ -1,6 +1,9 @@
 // Whole files, written so that a crash leaves the old one or the new one.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,8 +25,17 @@ Result<std::string> read_file(const std::string& path);
 // All of `data` at the descriptor's position; short writes are continued.
 Result<> write_all(int fd, std::string_view data);
 
-// Writes beside `path`, syncs, renames over it, syncs the folder.
-Result<> replace_file(const std::string& path, std::string_view data, unsigned mode = 0640);
+struct FileOptions {
+    unsigned mode = 0600;
+    std::optional<gid_t> reader{};  // a group that may read it too
+    bool synced = true;             // survives a power cut
+};
+
+// A new file in the place of whatever has the path; a link there is not followed.
+Result<> write_file(const std::string& path, std::string_view data, const FileOptions& options = {});
+
+// The same beside `path` and renamed over it: who reads sees the old file or the new one, whole.
+Result<> replace_file(const std::string& path, std::string_view data, const FileOptions& options = {});
 
 // Makes `target` (relative to the link's folder) what `link` points to, atomically.
 Result<> replace_symlink(const std::string& link, const std::string& target);

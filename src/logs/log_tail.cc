@@ -209,21 +209,31 @@ std::optional<LogSource> source_of(const fs::path& path) {
     return source;
 }
 
+// The logs of one folder, whose names begin with `prefix`.
+void add_logs(const std::string& folder, const std::string& prefix, const std::string& name,
+              std::uint32_t instance, std::vector<LogSource>& found) {
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        std::optional<LogSource> source = source_of(entry->path());
+        if (!source) continue;
+        source->name = prefix + source->name;
+        const bool wanted = name.empty() ? source->instance > 0 : source->name == name;
+        if (wanted && (instance == 0 || source->instance == instance)) found.push_back(std::move(*source));
+    }
+}
+
 }  // namespace
 
 std::vector<LogSource> find_logs(const std::string& folder, const std::string& name, std::uint32_t instance) {
     std::vector<LogSource> found;
+    add_logs(folder, "", name, instance, found);
     std::error_code error;
-    for (const char* part : {"", "/gateway"}) {  // a part that writes by itself has a folder of its own
-        fs::directory_iterator entry(folder + part, error), end;
-        for (; !error && entry != end; entry.increment(error)) {
-            std::optional<LogSource> source = source_of(entry->path());
-            if (!source) continue;
-            const bool wanted = name.empty() ? source->instance > 0 : source->name == name;
-            if (wanted && (instance == 0 || source->instance == instance)) {
-                found.push_back(std::move(*source));
-            }
-        }
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code ignored;
+        if (!entry->is_directory(ignored)) continue;
+        const std::string inner = entry->path().filename().string();
+        // A part that writes by itself has a folder of its own, and so has each application with a key.
+        add_logs(entry->path().string(), inner == "gateway" ? "" : inner + "/", name, instance, found);
     }
     std::ranges::sort(found, [](const LogSource& a, const LogSource& b) {
         return std::tie(a.name, a.instance) < std::tie(b.name, b.instance);

@@ -56,7 +56,7 @@ class LogTail {
 };
 
 struct LogSource {
-    std::string name;
+    std::string name;            // of a program as it is shown: NAME, or APP/NAME
     std::uint32_t instance = 0;  // 0: the file has none (control.log, access.log)
     std::string path;
 };

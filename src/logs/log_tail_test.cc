@@ -161,5 +161,17 @@ TEST_F(LogTailTest, a_name_without_instance_is_the_platforms_and_left_out_unless
     EXPECT_EQ(find_logs(folder_, "web", 2).size(), 1u);
 }
 
+TEST_F(LogTailTest, an_application_with_a_key_has_a_folder_of_its_own) {
+    std::filesystem::create_directory(folder_ + "/shop");
+    std::filesystem::create_directory(folder_ + "/gateway");
+    for (const char* name : {"web.1.log", "shop/web.1.log", "shop/web.2.log", "gateway/access.log"}) {
+        append(name, "x\n");
+    }
+    EXPECT_EQ(find_logs(folder_, "", 0).size(), 3u);
+    EXPECT_EQ(find_logs(folder_, "web", 0).size(), 1u);
+    EXPECT_EQ(find_logs(folder_, "shop/web", 0).size(), 2u);
+    EXPECT_EQ(find_logs(folder_, "access", 0).size(), 1u);
+}
+
 }  // namespace
 }  // namespace havn::logs

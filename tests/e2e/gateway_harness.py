@@ -64,9 +64,9 @@ class Link:
 class Gateway:
     def __init__(self, config, endpoints=None, services=(), threads=1, descriptors=None):
         self.folder = Path(tempfile.mkdtemp(prefix="havn-gateway-"))
-        for name in ("applied/current", "logs", "run"):
+        for name in ("applied/parts", "logs", "run"):
             (self.folder / name).mkdir(parents=True)
-        (self.folder / "applied/current/gateway.json").write_text(json.dumps(config))
+        (self.folder / "applied/parts/gateway.json").write_text(json.dumps(config))
         self.link, self.version = Link(), 0
         self.listeners, self.ports = [], {}
         for name in ("edge", *(f"service:{service}" for service in services)):

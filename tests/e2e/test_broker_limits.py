@@ -32,8 +32,8 @@ LOGIN = (HEADER + method(0, 10, 11, long_string(b"") + short_string("PLAIN") + l
 
 
 def configure(broker, **settings):
-    os.makedirs(f"{broker.folder}/applied/current", exist_ok=True)
-    with open(f"{broker.folder}/applied/current/broker.json", "w", encoding="utf-8") as file:
+    os.makedirs(f"{broker.folder}/applied/parts", exist_ok=True)
+    with open(f"{broker.folder}/applied/parts/broker.json", "w", encoding="utf-8") as file:
         json.dump({"revision": 1, **settings}, file)
     return broker
 

@@ -88,6 +88,10 @@ def pids(platform):
     return {(row["name"], row["instance"]): row["pid"] for row in platform.ps()}
 
 
+def instances_of(platform, name):
+    return sum(row["name"] == name for row in platform.ps())
+
+
 # --- up and down
 
 def test_up_detached_returns_once_everything_answers(shop):
@@ -159,12 +163,12 @@ def test_a_second_up_in_the_foreground_watches_and_leaves_it_running(shop):
 
 def test_what_was_applied_runs_again_after_down(shop):
     shop.up()
-    addresses = json.loads((shop.data / "applied/current/supervisor.json").read_text())["listeners"]
+    addresses = json.loads((shop.data / "run/desired.json").read_text())["listeners"]
     shop.down()
     done = shop.run("up", "-d")
     assert done.returncode == 0, done.stderr
     assert shop.get("/").text == "hello"
-    assert json.loads((shop.data / "applied/current/supervisor.json").read_text())["listeners"] == addresses
+    assert json.loads((shop.data / "run/desired.json").read_text())["listeners"] == addresses
 
 
 # --- plan, apply, scale
@@ -224,7 +228,7 @@ def test_adding_and_removing_a_service_touches_no_other(shop):
     assert shop.get("/extra").text == "hello", "the path belongs to web again"
 
 
-def test_scale_touches_no_running_sibling_and_shows_in_the_plan(shop):
+def test_scale_touches_no_running_sibling_and_the_plan_names_it(shop):
     shop.up()
     before = pids(shop)
     done = shop.run("scale", "api=4")
@@ -232,12 +236,48 @@ def test_scale_touches_no_running_sibling_and_shows_in_the_plan(shop):
     after = pids(shop)
     assert {("api", 3), ("api", 4)} == after.keys() - before.keys()
     assert {key: after[key] for key in before} == before
-    assert shop.run("plan").returncode == 2
+    plan = shop.run("plan")
+    assert plan.returncode == 0 and "api is scaled to 4; the manifest says 2" in plan.stdout
+    assert "api is scaled to 4; the manifest says 2" in shop.run("ps").stdout
+    [scaled] = json.loads(shop.run("plan", "--json").stdout)["scaled"]
+    assert (scaled["name"], scaled["instances"], scaled["manifest"]) == ("api", 4, 2)
     assert shop.run("scale", "api=2").returncode == 0
     assert pids(shop) == before
-    assert shop.run("plan").returncode == 0
+    plan = shop.run("plan")
+    assert plan.returncode == 0 and "scaled" not in plan.stdout
     unknown = shop.run("scale", "nobody=2")
     assert unknown.returncode == 1 and "there are" in unknown.stderr
+
+
+def revisions(platform):
+    return sorted(path.name for path in (platform.data / "applied").glob("rev-*"))
+
+
+def test_a_scale_is_no_revision_and_stays_until_the_manifests_number_changes(shop):
+    shop.up()
+    written = revisions(shop)
+    assert shop.run("scale", "api=4").returncode == 0
+    assert revisions(shop) == written
+    shop.down()
+    assert shop.run("up", "-d").returncode == 0
+    assert instances_of(shop, "api") == 4, "it survives a restart of everything"
+    edit(shop, f'command = "{PYTHON} server.py"\ndepends_on',
+         f'command = "{PYTHON} server.py"\nenv = {{ GREETING = "good day" }}\ndepends_on')
+    assert shop.run("up", "-d").returncode == 0
+    assert instances_of(shop, "api") == 4, "another change of the manifest leaves it"
+    edit(shop, "instances = 2", "instances = 3")
+    assert shop.run("up", "-d").returncode == 0
+    assert instances_of(shop, "api") == 3, "the manifest's own number came later"
+    assert "scaled" not in shop.run("plan").stdout
+
+
+def test_a_scale_is_taken_back_by_default(shop):
+    shop.up()
+    assert shop.run("scale", "api=1", "web=2").returncode == 0
+    assert (instances_of(shop, "api"), instances_of(shop, "web")) == (1, 2)
+    assert shop.run("scale", "api=default").returncode == 0
+    assert (instances_of(shop, "api"), instances_of(shop, "web")) == (2, 2)
+    assert shop.run("scale", "api=none").returncode == 64
 
 
 def test_restart_of_an_instance_restarts_that_one(shop):

@@ -126,10 +126,10 @@ def test_who_may_connect(shop, users, path, whom):
     assert users.who_may("connect", shop.data / path) == whom
 
 
-READABLE = [("applied/current/manifest.json", {"control"}), ("applied/current/supervisor.json", {"control"}),
+READABLE = [("applied/current/manifest.json", {"control"}), ("applied/current/placement.json", {"control"}),
             ("applied/current/origin.json", {"control"}),
-            ("applied/current/gateway.json", {"control", "gateway"}),
-            ("applied/current/broker.json", {"control", "broker"}), ("run/desired.json", set()),
+            ("applied/parts/gateway.json", {"control", "gateway"}),
+            ("applied/parts/broker.json", {"control", "broker"}), ("run/desired.json", set()),
             ("run/processes.json", set()), ("run/lock", set()), ("accounts.json", set()),
             ("logs/web.1.log", {"control"}), ("logs/supervisor.log", {"control"}),
             ("logs/gateway/access.log", {"control", "gateway"})]

@@ -14,7 +14,7 @@
 namespace havn::broker {
 namespace {
 
-constexpr const char* config_path = "applied/current/broker.json";
+constexpr const char* config_path = "applied/parts/broker.json";
 constexpr const char* queue_path = "queue";
 constexpr const char* admin_path = "run/broker.sock";
 constexpr std::uint64_t descriptors_kept = 192;  // for the log, the gateway and the admin socket

@@ -1,6 +1,6 @@
 // The broker as a process: started in the data folder by the supervisor, alone with its log in `queue/`.
 //
-// Reads `applied/current/broker.json` (the defaults of Config if there is none), recovers the log, says
+// Reads `applied/parts/broker.json` (the defaults of Config if there is none), recovers the log, says
 // "ready" over the link, accepts AMQP on the sockets that come over the link, and answers HTTP + JSON on
 // `run/broker.sock`. SIGTERM, or the end of the link, is an orderly stop: connections are closed with 320,
 // the log is synced.

@@ -38,6 +38,15 @@ std::string rendered(const Json& rows) {
     return table(cells);
 }
 
+// What runs in other numbers than the manifest says.
+std::string scale_notes(const Platform& platform) {
+    const Result<Json> scaled = platform.get("/v1/scale");
+    std::string text;
+    if (!scaled) return text;  // a platform from before does not know
+    for (const Json& one : *scaled) text += text_of(one, "text") + "\n";
+    return text;
+}
+
 int show_once(const PsOptions& options, const Platform& platform, bool clear) {
     const Result<Json> rows = platform.processes();
     if (!rows) {
@@ -49,6 +58,7 @@ int show_once(const PsOptions& options, const Platform& platform, bool clear) {
         print_json(*rows);
     } else if (!options.quiet) {
         std::string text = (clear ? "\x1b[H\x1b[2J" : "") + rendered(*rows);
+        text += scale_notes(platform);
         for (const std::string& line : refusal_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : broker_lines(*rows)) text += paint(Colour::red, line) + "\n";
         for (const std::string& line : gateway_lines(*rows)) text += paint(Colour::yellow, line) + "\n";

@@ -10,20 +10,34 @@
 
 namespace havn::cli {
 
+namespace {
+
+// "NAME=COUNT" or "NAME=default" put into the body of the request; false when it is neither.
+bool add_count(const std::string& assignment, Json& counts) {
+    const std::size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) return false;
+    const std::string name = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+    if (value == "default") {
+        counts[name] = nullptr;
+        return true;
+    }
+    std::uint32_t count = 0;
+    const char* const end = value.data() + value.size();
+    const auto [read_to, error] = std::from_chars(value.data(), end, count);
+    if (value.empty() || error != std::errc{} || read_to != end) return false;
+    counts[name] = count;
+    return true;
+}
+
+}  // namespace
+
 int scale(const Place& place, const std::vector<std::string>& assignments) {
     Json counts = Json::object();
     for (const std::string& assignment : assignments) {
-        const std::size_t equals = assignment.find('=');
-        std::uint32_t count = 0;
-        const char* end = assignment.data() + assignment.size();
-        const bool valid = equals != std::string::npos && equals > 0 && equals + 1 < assignment.size() &&
-                           std::from_chars(assignment.data() + equals + 1, end, count).ptr == end;
-        if (!valid) {
-            print_error(
-                {Error::Kind::invalid, "'" + assignment + "' is no NAME=COUNT", "type `havn scale web=3`"});
-            return Exit::usage;
-        }
-        counts[assignment.substr(0, equals)] = count;
+        if (add_count(assignment, counts)) continue;
+        print_error({Error::Kind::invalid, "'" + assignment + "' is no NAME=COUNT",
+                     "type `havn scale web=3`, or `havn scale web=default` for the manifest's number"});
+        return Exit::usage;
     }
     const Result<std::string> data = find_data(place);
     if (!data) return print_error(data.error());
@@ -35,10 +49,10 @@ int scale(const Place& place, const std::vector<std::string>& assignments) {
     if (!printer.finished()) return print_error(Platform::went_away());
     if (!printer.ok()) {
         return print_error({Error::Kind::unavailable, "not scaled as asked: " + printer.cause(),
-                            "see `havn ps`; the new number holds, `havn up` goes back to the manifest's"});
+                            "see `havn ps`; the new number holds, `havn scale NAME=default` takes it back"});
     }
     if (printer.changed()) {
-        print(fmt::format("scaled in {}; `havn up` goes back to what the manifest says\n",
+        print(fmt::format("scaled in {}; `havn scale NAME=default` goes back to what the manifest says\n",
                           elapsed(std::chrono::duration<double>(io::now() - began).count())));
     }
     return Exit::ok;

@@ -1,5 +1,5 @@
 // What the requests of the control API carry, read and bounded. Pure functions from a body or a query to a
-// value; Error::invalid says what was expected. (A manifest and the counts of `scale` are read in wanted.h.)
+// value; Error::invalid says what was expected. (A manifest is read in submission.h, counts in scale.h.)
 #pragma once
 
 #include <cstdint>

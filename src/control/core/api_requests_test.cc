@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "control/core/wanted.h"
+#include "control/core/submission.h"
 
 namespace havn::control {
 namespace {
@@ -39,7 +39,7 @@ TEST(ApiRequests, a_manifest_longer_than_any_is_refused) {
     const Json body{
         {"toml", {{"file", "havn.toml"}, {"text", std::string(manifest::source_bytes_max + 1, '#')}}},
         {"directory", "/"}};
-    const Result<WantedRequest> asked = read_wanted(body);
+    const Result<SubmitRequest> asked = read_submission(body);
     ASSERT_FALSE(asked);
     EXPECT_NE(asked.error().message.find("too long"), std::string::npos);
 }

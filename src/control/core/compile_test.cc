@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "manifest/manifest.h"
 
@@ -41,15 +43,20 @@ methods = ["POST"]
 queue = "invoices"
 )";
 
-Placement placement() {
-    return {7,
-            "/srv/shop",
-            {{"cart", "127.0.0.1:28001"}, {"store-front", "127.0.0.1:28002"}, {"slow", "127.0.0.1:28003"}},
-            "s3cret"};
+Revision revision_of(std::string_view text) {
+    return {.number = 7,
+            .source = {.app = {}, .manifest = parse(text), .file = "havn.toml", .directory = "/srv/shop"},
+            .applied_at = {},
+            .placement = {.service_addresses = {{"cart", "127.0.0.1:28001"},
+                                                {"store-front", "127.0.0.1:28002"},
+                                                {"slow", "127.0.0.1:28003"}},
+                          .broker_password = "s3cret"}};
 }
 
-Compiled compiled(std::string_view text) {
-    Result<Compiled> result = compile(parse(text), placement());
+Compiled compiled(std::string_view text, std::vector<ScaleTable::Scaled> scaled = {}) {
+    const Revision revision = revision_of(text);
+    const std::vector<Application> applications{{revision, std::move(scaled)}};
+    Result<Compiled> result = compile(revision.number, applications, settings_of(revision));
     EXPECT_TRUE(result) << result.error().text();
     return std::move(*result);
 }
@@ -182,6 +189,12 @@ TEST(Compile, queues_reach_the_broker_with_their_policies) {
     EXPECT_EQ(all.broker.vhosts[0].queues[0].backoff_max, milliseconds(300'000));
 }
 
+TEST(Compile, a_scaled_program_runs_in_that_number_and_the_others_in_the_manifests) {
+    const Compiled all = compiled(shop, {{"store-front", 5, 2}});
+    EXPECT_EQ(program(all, "store-front").instances, 5u);
+    EXPECT_EQ(program(all, "cart").instances, 1u);
+}
+
 TEST(Compile, the_folder_names_the_app_that_has_no_name) {
     const manifest::Manifest nameless = parse("[service.cart]\ncommand = 'x'\n");
     EXPECT_EQ(app_name(nameless, "/srv/bakery"), "bakery");
@@ -197,6 +210,136 @@ TEST(Compile, all_parts_carry_the_revision_and_the_result_depends_on_the_input_a
     EXPECT_EQ(supervisor::to_json(a.supervisor), supervisor::to_json(b.supervisor));
     EXPECT_EQ(gateway::to_json(a.gateway), gateway::to_json(b.gateway));
     EXPECT_EQ(broker::to_json(a.broker), broker::to_json(b.broker));
+}
+
+// --- several applications on one host
+
+const char* const shared = R"(
+[service.web]
+command = "serve KEY"
+depends_on = ["api"]
+[service.api]
+command = "serve KEY"
+[worker.mail]
+command = "work KEY"
+queue = "orders"
+depends_on = ["web"]
+[queue.orders]
+max_attempts = PORT
+[route."KEY.example/"]
+service = "web"
+[route."KEY.example/buy"]
+queue = "orders"
+)";
+
+// The same manifest three times: nothing but the key tells the applications apart.
+Revision application(const std::string& key, int number) {
+    std::string text = shared;
+    for (const auto& [mark, value] : {std::pair("KEY", key), std::pair("PORT", std::to_string(number))}) {
+        for (std::size_t at; (at = text.find(mark)) != text.npos;) {
+            text.replace(at, std::string_view(mark).size(), value);
+        }
+    }
+    const std::string port = std::to_string(28'000 + 10 * number);
+    return {.number = static_cast<std::uint64_t>(number),
+            .source = {.app = key, .manifest = parse(text), .file = "havn.toml", .directory = "/srv/" + key},
+            .applied_at = {},
+            .placement = {.service_addresses = {{"web", "127.0.0.1:" + port}, {"api", "127.0.0.2:" + port}},
+                          .broker_password = "password-" + key}};
+}
+
+const char* const keys[] = {"bakery", "library", "shop"};
+
+Compiled host_of_three() {
+    const Revision bakery = application("bakery", 1), library = application("library", 2),
+                   shop = application("shop", 3);
+    const std::vector<Application> applications{{bakery, {{"mail", 4, 1}}}, {library, {}}, {shop, {}}};
+    HostSettings host;
+    host.gateway.threads = 3;
+    host.broker_password = "password-of-the-host";
+    Result<Compiled> compiled = compile(6, applications, host);
+    EXPECT_TRUE(compiled) << compiled.error().text();
+    return std::move(*compiled);
+}
+
+TEST(CompileHost, every_application_has_all_its_programs_under_its_key) {
+    const Compiled host = host_of_three();
+    ASSERT_EQ(host.supervisor.programs.size(), 9u);
+    std::set<std::pair<std::string, std::string>> identities;
+    for (const supervisor::Program& program : host.supervisor.programs) {
+        identities.emplace(program.app, program.name);
+        EXPECT_EQ(program.directory, "/srv/" + program.app);
+        EXPECT_EQ(program.instances, program.app == "bakery" && program.name == "mail" ? 4u : 1u);
+    }
+    EXPECT_EQ(identities.size(), 9u);
+    EXPECT_EQ(host.supervisor.app, "") << "no application speaks for the host";
+    EXPECT_EQ(host.supervisor.gateway_threads, 3u);
+    const Result<supervisor::Desired> read = supervisor::desired_from_json(to_json(host.supervisor));
+    EXPECT_TRUE(read) << read.error().text();
+}
+
+TEST(CompileHost, no_program_sees_anything_of_another_application) {
+    for (const supervisor::Program& program : host_of_three().supervisor.programs) {
+        std::string all = program.command + " " + program.directory;
+        for (const auto& [name, value] : program.environment) all += " " + name + "=" + value;
+        for (const std::string& other : program.depends_on) all += " " + other;
+        for (const std::string key : keys) {
+            EXPECT_EQ(all.find(key) != all.npos, key == program.app) << all;
+        }
+        EXPECT_EQ(all.find("password-of-the-host"), all.npos);
+        EXPECT_EQ(program.environment.at("HAVN_APP"), program.app);
+        EXPECT_EQ(program.environment.at("AMQP_URL"),
+                  "amqp://" + program.app + ":password-" + program.app + "@127.0.0.1:5672/" + program.app);
+    }
+}
+
+TEST(CompileHost, calls_and_requests_stay_within_their_application) {
+    const Compiled host = host_of_three();
+    std::map<std::string, std::string> listeners;
+    for (const supervisor::Listener& listener : host.supervisor.listeners) {
+        if (listener.name.starts_with("service:")) listeners[listener.address] = listener.name.substr(8);
+    }
+    EXPECT_EQ(listeners.size(), 6u);
+    for (const supervisor::Program& program : host.supervisor.programs) {
+        const auto url = program.environment.find("API_URL");
+        if (url == program.environment.end()) continue;
+        EXPECT_EQ(listeners.at(url->second.substr(7)), program.app + "/api");
+    }
+    ASSERT_EQ(host.gateway.upstreams.size(), 6u);
+    for (const gateway::Route& route : host.gateway.routes) {
+        const std::string app = route.host.substr(0, route.host.find('.'));
+        EXPECT_EQ(route.queue.empty() ? route.service : route.vhost,
+                  route.queue.empty() ? app + "/web" : app);
+    }
+}
+
+TEST(CompileHost, every_application_has_a_virtual_host_and_a_user_that_opens_no_other) {
+    const broker::Config broker = host_of_three().broker;
+    ASSERT_EQ(broker.vhosts.size(), 3u);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(broker.vhosts[i].name, keys[i]);
+        ASSERT_EQ(broker.vhosts[i].queues.size(), 1u);
+        EXPECT_EQ(broker.vhosts[i].queues[0].max_attempts, i + 1);
+    }
+    ASSERT_EQ(broker.users.size(), 4u);
+    EXPECT_EQ(broker.users[0].name, platform_user);
+    EXPECT_EQ(broker.users[0].vhosts, (std::vector<std::string>{"bakery", "library", "shop"}));
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(broker.users[i + 1].name, keys[i]);
+        EXPECT_EQ(broker.users[i + 1].vhosts, std::vector<std::string>{keys[i]});
+    }
+    EXPECT_TRUE(broker::config_from_json(broker::to_json(broker)));
+}
+
+TEST(CompileHost, a_route_belongs_to_one_application) {
+    const Revision first = application("shop", 1);
+    Revision second = application("shop", 1);
+    second.source.app = "thief";
+    const std::vector<Application> applications{{first, {}}, {second, {}}};
+    const Result<Compiled> compiled = compile(2, applications, HostSettings{});
+    ASSERT_FALSE(compiled);
+    EXPECT_EQ(compiled.error().kind, Error::Kind::conflict);
+    EXPECT_NE(compiled.error().message.find("'thief'"), std::string::npos);
 }
 
 }  // namespace

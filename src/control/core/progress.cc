@@ -25,12 +25,21 @@ std::uint32_t number_of(const Json& row, const char* key, std::uint32_t otherwis
     return found == row.end() ? otherwise : integer_of<std::uint32_t>(*found).value_or(otherwise);
 }
 
+// Of a program that a row or the configuration tells of: its identity, which is its application and its name.
+std::string shown_name(const Json& row) {
+    return supervisor::shown_name(text_of(row, "app"), text_of(row, "name"));
+}
+
+std::string shown_name(const supervisor::Program& program) {
+    return supervisor::shown_name(program.app, program.name);
+}
+
 int pid_of(const Json& row) {
     return static_cast<int>(number_of(row, "pid", 0));
 }
 
 std::pair<std::string, std::uint32_t> key_of(const Json& row) {
-    return {text_of(row, "name"), number_of(row, "instance", 1)};
+    return {shown_name(row), number_of(row, "instance", 1)};
 }
 
 // How the supervisor tells of a life that was no good: how the process ended, unless it was ended because of
@@ -47,7 +56,7 @@ std::string reason_of(const Json& row) {
 }  // namespace
 
 Progress::Progress(const supervisor::Desired& wanted, Asked asked, const Json& before, Time now)
-    : wanted_(wanted), everything_(asked.names.empty()), names_(asked.names), moved_at_(now) {
+    : wanted_(wanted), everything_(asked.names.empty()), names_(asked.names), last_movement_(now) {
     add_slots(asked);
     for (const Json& row : before) {
         const auto found = slots_.find(key_of(row));
@@ -68,9 +77,10 @@ void Progress::add_slots(const Asked& asked) {
         slots_[{name, 1}].restarted_outside = name == "keeper" || name == "supervisor";
     }
     for (const supervisor::Program& program : wanted_.programs) {
-        if (!everything_ && !asked.names.contains(program.name)) continue;
+        const std::string name = shown_name(program);
+        if (!everything_ && !asked.names.contains(name)) continue;
         for (std::uint32_t i = 1; i <= program.instances; ++i) {
-            if (asked.instance == 0 || asked.instance == i) slots_[{program.name, i}].program = &program;
+            if (asked.instance == 0 || asked.instance == i) slots_[{name, i}].program = &program;
         }
     }
 }
@@ -119,11 +129,11 @@ std::vector<Json> Progress::on(const Json& processes, Time now,
     collect_leaving(processes);
     note_movement(now);
     for (auto& [key, slot] : slots_) decide(key, slot, rows, now);
-    give_up(now);
-    settled_ = leaving_.empty() || gave_up_;
+    end_standstill(now);
+    settled_ = leaving_.empty() || stands_still_;
     for (auto& [key, slot] : slots_) {
         settled_ = settled_ && slot.verdict != Verdict::pending;
-        if (slot.verdict != Verdict::failed || std::exchange(slot.told, true)) continue;
+        if (slot.verdict != Verdict::failed || std::exchange(slot.is_reported, true)) continue;
         failures_.push_back({key.first, key.second, slot.cause});
     }
     return events;
@@ -230,7 +240,7 @@ void Progress::decide(const Key& key, Slot& slot, const std::map<Key, Rows>& row
 
 void Progress::judge_refusal(Slot& slot, Time now) {
     look_again_at_ = std::min(look_again_at_, now + refusal_interval);
-    if (now - moved_at_ < refused_time) return;
+    if (now - last_movement_ < refused_time) return;
     slot.verdict = Verdict::refused;
     slot.cause = "refuses its configuration: " + slot.refusal;
 }
@@ -238,7 +248,7 @@ void Progress::judge_refusal(Slot& slot, Time now) {
 // A program is replaced one instance after the other: one that fails holds those after it.
 void Progress::find_failing(const std::map<Key, Rows>& rows) {
     failing_.clear();
-    hopeless_.clear();
+    cannot_become_ready_.clear();
     for (const auto& [key, of_slot] : rows) {
         if (!of_slot.fresh) continue;
         const auto slot = slots_.find(key);
@@ -252,45 +262,58 @@ void Progress::find_failing(const std::map<Key, Rows>& rows) {
 }
 
 // Whether no instance of the program is ready, and none is on its way there.
-bool Progress::is_hopeless(const std::string& name, const std::map<Key, Rows>& rows, int depth) {
-    if (const auto known = hopeless_.find(name); known != hopeless_.end()) return known->second;
-    bool any = false, hope = depth > 64;
+bool Progress::cannot_become_ready(const std::string& name, const std::map<Key, Rows>& rows, int depth) {
+    if (const auto known = cannot_become_ready_.find(name); known != cannot_become_ready_.end()) {
+        return known->second;
+    }
+    bool any = false, possible = depth > 64;
     for (auto it = rows.lower_bound({name, 0}); it != rows.end() && it->first.first == name; ++it) {
         any = true;
-        hope = hope || has_hope(name, it->first, it->second, rows, depth);
+        possible = possible || may_become_ready(name, it->first, it->second, rows, depth);
     }
-    return hopeless_[name] = any && !hope;
+    return cannot_become_ready_[name] = any && !possible;
 }
 
-bool Progress::has_hope(const std::string& name, const Key& key, const Rows& rows,
-                        const std::map<Key, Rows>& all, int depth) {
+bool Progress::may_become_ready(const std::string& name, const Key& key, const Rows& rows,
+                                const std::map<Key, Rows>& all, int depth) {
     if (rows.former_ready) return true;
     if (!rows.fresh) return rows.former_there;  // on its way out, before the next one comes
     const std::string state = text_of(*rows.fresh, "state");
     if (state == "ready") return true;
     const auto slot = slots_.find(key);
     if (state == "backoff" || (slot != slots_.end() && slot->second.has_failed)) return false;
-    const auto program = std::ranges::find(wanted_.programs, name, &supervisor::Program::name);
-    if (state != "waiting" || program == wanted_.programs.end()) return true;
-    return std::ranges::none_of(program->depends_on,
-                                [&](const std::string& next) { return is_hopeless(next, all, depth + 1); });
+    const supervisor::Program* program = find_program(name);
+    if (state != "waiting" || !program) return true;
+    return std::ranges::none_of(program->depends_on, [&](const std::string& next) {
+        return cannot_become_ready(supervisor::shown_name(program->app, next), all, depth + 1);
+    });
 }
 
 std::string Progress::unmet_dependency(const Slot& slot, const std::map<Key, Rows>& rows) {
     if (!slot.program) return {};
-    for (const std::string& name : slot.program->depends_on) {
-        const auto program = std::ranges::find(wanted_.programs, name, &supervisor::Program::name);
-        if (program != wanted_.programs.end() && program->instances == 0) continue;
-        if (is_hopeless(name, rows, 0)) return fmt::format("waits for {}, which is not ready", name);
+    for (const std::string& next : slot.program->depends_on) {
+        const std::string name = supervisor::shown_name(slot.program->app, next);
+        const supervisor::Program* program = find_program(name);
+        if (program && program->instances == 0) continue;
+        if (cannot_become_ready(name, rows, 0)) return fmt::format("waits for {}, which is not ready", name);
     }
     return {};
+}
+
+const supervisor::Program* Progress::find_program(const std::string& name) const {
+    for (const supervisor::Program& program : wanted_.programs) {
+        if (shown_name(program) == name) return &program;
+    }
+    return nullptr;
 }
 
 // Rows that nobody wants any more: of removed programs, and past the number of instances.
 void Progress::collect_leaving(const Json& processes) {
     leaving_.clear();
     std::map<std::string, std::uint32_t> wanted;
-    for (const supervisor::Program& program : wanted_.programs) wanted[program.name] = program.instances;
+    for (const supervisor::Program& program : wanted_.programs) {
+        wanted[shown_name(program)] = program.instances;
+    }
     for (const Json& row : processes) {
         if (!row.is_object() || text_of(row, "kind") == "platform") continue;
         const Key key = key_of(row);
@@ -304,7 +327,7 @@ void Progress::collect_leaving(const Json& processes) {
 }
 
 // No instance needs longer for one step than this.
-Duration Progress::patience() const {
+Duration Progress::standstill_limit() const {
     Duration longest{0};
     for (const auto& [key, slot] : slots_) {
         longest = slot.program
@@ -320,17 +343,17 @@ void Progress::note_movement(Time now) {
         seen += fmt::format(" {}:{}:{}:{}:{}", label_of(key), slot.state, slot.pid, slot.restarts,
                             slot.former_serves);
     }
-    if (seen != last_seen_) {
-        last_seen_ = std::move(seen);
-        moved_at_ = now;
+    if (seen != seen_last_) {
+        seen_last_ = std::move(seen);
+        last_movement_ = now;
     }
 }
 
 // Standing still is an end as well: then what is pending has failed.
-void Progress::give_up(Time now) {
-    gave_up_ = now - moved_at_ >= patience();
-    look_again_at_ = std::min(look_again_at_, moved_at_ + patience());
-    if (!gave_up_) return;
+void Progress::end_standstill(Time now) {
+    stands_still_ = now - last_movement_ >= standstill_limit();
+    look_again_at_ = std::min(look_again_at_, last_movement_ + standstill_limit());
+    if (!stands_still_) return;
     for (auto& [key, slot] : slots_) {
         if (slot.verdict != Verdict::pending) continue;
         slot.verdict = Verdict::failed;

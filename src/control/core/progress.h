@@ -6,12 +6,13 @@
 // for a program that cannot get ready is named with it. The end always comes. A slot is settled when it is
 // ready; when it failed (its quick retries are used up, it was not ready within start_timeout, or it dies
 // again and again soon after it was ready); when it cannot get its turn because another instance of its
-// program failed; or when nothing about the slots has moved for `patience()`. An instance that died since the
-// change was asked for counts as ready only after `steady_time` without another end. A part that refuses its
-// configuration is given `refused_time` after the last movement, for what stands in the way may go with the
-// change.
+// program failed; or when nothing about the slots has moved for `standstill_limit()`. An instance that died
+// since the change was asked for counts as ready only after `steady_time` without another end. A part that
+// refuses its configuration is given `refused_time` after the last movement, for what stands in the way may
+// go with the change.
 //
-// The rows are those of the message "processes" (ARCHITECTURE.md); a row with `outdated` is on its way out,
+// Programs are known by their shown name (contract/supervisor.h), which is an application's key and a name.
+// The rows are those of the message "processes" (contract/link.h); a row with `outdated` is on its way out,
 // or is to be replaced by another row of the same name and instance.
 #pragma once
 
@@ -102,7 +103,7 @@ class Progress {
     std::set<std::string> services() const;
 
   private:
-    using Key = std::pair<std::string, std::uint32_t>;  // name, instance
+    using Key = std::pair<std::string, std::uint32_t>;  // shown name, instance
 
     struct Slot {
         const supervisor::Program* program = nullptr;  // null: a part of the platform
@@ -118,7 +119,7 @@ class Progress {
         std::optional<Time> ready_since;
         bool failing = false;  // the supervisor says that it keeps ending
         bool has_failed = false;
-        bool told = false;  // its failure
+        bool is_reported = false;  // its failure
         std::string refusal;
         std::string cause;
         // What the last table says.
@@ -140,13 +141,14 @@ class Progress {
     void judge_refusal(Slot& slot, Time now);
     void decide(const Key& key, Slot& slot, const std::map<Key, Rows>& rows, Time now);
     void find_failing(const std::map<Key, Rows>& rows);
-    bool is_hopeless(const std::string& name, const std::map<Key, Rows>& rows, int depth);
-    bool has_hope(const std::string& name, const Key& key, const Rows& rows, const std::map<Key, Rows>& all,
-                  int depth);
+    bool cannot_become_ready(const std::string& name, const std::map<Key, Rows>& rows, int depth);
+    bool may_become_ready(const std::string& name, const Key& key, const Rows& rows,
+                          const std::map<Key, Rows>& all, int depth);
     std::string unmet_dependency(const Slot& slot, const std::map<Key, Rows>& rows);
     void collect_leaving(const Json& processes);
-    void give_up(Time now);
-    Duration patience() const;
+    void end_standstill(Time now);
+    Duration standstill_limit() const;
+    const supervisor::Program* find_program(const std::string& name) const;
 
     supervisor::Desired wanted_;
     bool everything_ = false;
@@ -155,12 +157,12 @@ class Progress {
     std::set<std::string> leaving_;  // "old.1 is stopping"
     // Of the last table: programs with an instance that failed, and whether a program can get ready.
     std::set<std::string> failing_;
-    std::map<std::string, bool> hopeless_;
-    std::string last_seen_;  // of slots and leaving: to notice that nothing moves
-    Time moved_at_;
+    std::map<std::string, bool> cannot_become_ready_;
+    std::string seen_last_;  // of slots and leaving: to notice that nothing moves
+    Time last_movement_;
     Time look_again_at_ = Time::max();
     std::vector<Failure> failures_;
-    bool settled_ = false, gave_up_ = false;
+    bool settled_ = false, stands_still_ = false;
 };
 
 }  // namespace havn::control

@@ -8,11 +8,11 @@
 #include <string>
 
 #include "control/core/api_requests.h"
-#include "control/core/progress.h"
 #include "control/engine/embedded_engine.h"
 #include "control/engine/external_engine.h"
-#include "control/shell/applier.h"
-#include "control/shell/parts.h"
+#include "control/shell/change_stream.h"
+#include "control/shell/component_link.h"
+#include "control/shell/reconciler_driver.h"
 #include "control/shell/supervisor_link.h"
 #include "rpc/server.h"
 
@@ -20,9 +20,13 @@ namespace havn::control {
 
 class Api {
   public:
-    // All three outlive the server. Paths are relative to the data folder, the working directory.
-    Api(Applier& applier, SupervisorLink& supervisor, Parts& parts)
-        : applier_(applier), supervisor_(supervisor), parts_(parts) {}
+    // All three are owned by the process and outlive the server. Paths are relative to the data folder, the
+    // working directory.
+    Api(ReconcilerDriver& reconciler, SupervisorLink& supervisor, ComponentLink& components)
+        : reconciler_(reconciler),
+          supervisor_(supervisor),
+          components_(components),
+          stream_(reconciler, supervisor, components) {}
 
     void add_routes(rpc::Server& server);
 
@@ -42,6 +46,7 @@ class Api {
     Answer purge(rpc::Request request);
     Answer plan(rpc::Request request);
     Answer apply(rpc::Request request);
+    Answer scaled(rpc::Request request);
     Answer scale(rpc::Request request);
     Answer restart(rpc::Request request);
     Answer down(rpc::Request request);
@@ -50,20 +55,16 @@ class Api {
     Task<std::string> collect_metrics();
 
     QueueEngine& engine();
-    Answer apply_wanted(Wanted wanted, bool force, Progress::Asked asked);
+    Answer make(Change change, Progress::Asked asked);
     Task<void> retry_failed(Json before, std::set<std::string> names);
-    rpc::Response follow(Outcome outcome, Progress::Asked asked);
-    Task<void> report(std::shared_ptr<rpc::Lines> out, Outcome outcome, Progress::Asked asked);
-    Task<Result<>> watch(std::shared_ptr<rpc::Lines> out, std::shared_ptr<Progress> progress,
-                         Progress::Asked asked);
     Json process_table() const;
-    Task<Result<>> parts_told(std::shared_ptr<Progress> progress, Progress::Asked asked);
     Task<void> tail(std::shared_ptr<rpc::Lines> out, LogsRequest asked);
     Result<> known(const std::string& name) const;
 
-    Applier& applier_;
+    ReconcilerDriver& reconciler_;
     SupervisorLink& supervisor_;
-    Parts& parts_;
+    ComponentLink& components_;
+    ChangeStream stream_;
     EmbeddedEngine embedded_engine_{"unix:run/broker.sock"};
     ExternalEngine external_engine_;
     std::string recent_metrics_;

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "control/shell/api.h"
+#include "control/shell/file_revision_store.h"
+#include "control/shell/file_scale_store.h"
 #include "control/shell/metrics_listeners.h"
 #include "io/loop.h"
 
@@ -18,9 +20,9 @@ class Process {
   public:
     explicit Process(io::Fd link)
         : supervisor_(loop_.executor(), std::move(link)),
-          parts_(loop_.executor(), supervisor_),
-          applier_(loop_.executor(), "applied", supervisor_, parts_),
-          api_(applier_, supervisor_, parts_),
+          components_(loop_.executor(), supervisor_),
+          reconciler_(loop_.executor(), {revisions_, scales_, files_, supervisor_, components_}),
+          api_(reconciler_, supervisor_, components_),
           server_(loop_.executor()),
           metrics_(loop_.executor(),
                    [this](rpc::Request request) { return api_.recent_metrics(std::move(request)); }) {}
@@ -37,8 +39,11 @@ class Process {
 
     io::Loop loop_;
     SupervisorLink supervisor_;
-    Parts parts_;
-    Applier applier_;
+    FileRevisionStore revisions_{"applied"};
+    FileScaleStore scales_{"applied/scale.json"};
+    ComponentFiles files_{"applied/parts"};
+    ComponentLink components_;
+    ReconcilerDriver reconciler_;
     Api api_;
     rpc::Server server_;
     MetricsListeners metrics_;
@@ -48,7 +53,7 @@ class Process {
 }  // namespace
 
 Task<void> Process::live() {
-    supervisor_.on_table([this] { parts_.wake(); });
+    supervisor_.on_table([this] { components_.wake(); });
     supervisor_.on_listeners([this](const link::Listeners& listeners, std::vector<io::Fd> descriptors) {
         if (Result<> taken = metrics_.replace(listeners, std::move(descriptors)); !taken) {
             log::error("/metrics is not answered: {}", taken.error().text());
@@ -60,7 +65,7 @@ Task<void> Process::live() {
 }
 
 Task<void> Process::start() {
-    Result<> resumed = co_await applier_.resume();
+    Result<> resumed = co_await reconciler_.resume();
     if (!resumed) log::error("the applied configuration is not in force: {}", resumed.error().text());
     api_.add_routes(server_);
     if (Result<> listening = server_.listen_as_part(socket_path); !listening) {
@@ -70,7 +75,8 @@ Task<void> Process::start() {
         co_return;
     }
     supervisor_.ready();
-    co_await parts_.keep_told();
+    loop_.spawn(reconciler_.keep_time());
+    co_await components_.keep_told();
 }
 
 int run() {

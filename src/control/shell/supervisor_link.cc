@@ -48,7 +48,18 @@ void SupervisorLink::wake_all() {
     for (const std::shared_ptr<io::Timer>& timer : watching_) timer->cancel();
 }
 
+Error SupervisorLink::no_answer() {
+    return {Error::Kind::unavailable, "the supervisor did not answer",
+            "look at logs/supervisor.log in the data folder"};
+}
+
 Task<Result<>> SupervisorLink::command(std::string type, Json arguments, Duration timeout) {
+    const std::optional<Result<>> reply = co_await ask(std::move(type), std::move(arguments), timeout);
+    if (!reply) co_return std::unexpected(no_answer());
+    co_return *reply;
+}
+
+Task<std::optional<Result<>>> SupervisorLink::ask(std::string type, Json arguments, Duration timeout) {
     const std::uint64_t id = next_id_++;
     arguments["type"] = std::move(type);
     arguments["id"] = id;
@@ -57,9 +68,7 @@ Task<Result<>> SupervisorLink::command(std::string type, Json arguments, Duratio
     link_.send(arguments);
     [[maybe_unused]] auto woken = co_await waiter->timer.async_wait(io::result);
     waiting_.erase(id);
-    if (waiter->reply) co_return *waiter->reply;
-    co_return fail(Error::Kind::unavailable, "the supervisor did not answer",
-                   "look at logs/supervisor.log in the data folder");
+    co_return waiter->reply;
 }
 
 Task<bool> SupervisorLink::changed(std::uint64_t seen, Time deadline) {

@@ -38,7 +38,13 @@ class SupervisorLink {
     // Takes what the supervisor says until the link ends; the supervisor is gone then, and so must control.
     Task<void> receive();
 
-    // Sends {"type":type,"id":…,…arguments} and waits for the reply.
+    // Sends {"type":type,"id":…,…arguments} and waits for the reply; nothing when none came in time, and then
+    // nobody knows whether it was done.
+    Task<std::optional<Result<>>> ask(std::string type, Json arguments, Duration timeout);
+
+    static Error no_answer();
+
+    // The same, with no_answer() for none.
     Task<Result<>> command(std::string type, Json arguments, Duration timeout);
 
     // The rows of the process table: [{name, instance, kind, pid, state, restarts, since, …}].

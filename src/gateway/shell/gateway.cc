@@ -22,7 +22,7 @@
 namespace havn::gateway {
 namespace {
 
-constexpr const char* config_path = "applied/current/gateway.json";
+constexpr const char* config_path = "applied/parts/gateway.json";
 constexpr const char* socket_path = "run/gateway.sock";
 constexpr const char* log_folder = "logs/gateway";  // ours alone
 constexpr const char* log_path = "logs/gateway/access.log";

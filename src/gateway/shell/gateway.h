@@ -1,7 +1,7 @@
 // The gateway process: HTTP in, and HTTP to a service or a job to a queue out. ARCHITECTURE.md says what it
 // is told over its link.
 //
-// run() is called in the data folder. It reads applied/current/gateway.json, writes logs/gateway/access.log
+// run() is called in the data folder. It reads applied/parts/gateway.json, writes logs/gateway/access.log
 // and serves on run/gateway.sock:
 //   PUT /config     a whole configuration (contract/gateway.h); in force for new requests when answered
 //   GET /status     revision, threads, endpoints' version, what it is short of (core/alarms.h)

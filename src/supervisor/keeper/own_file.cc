@@ -4,23 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "io/file.h"
 
 namespace havn::supervisor {
 
 Result<> write_own_file(const std::string& path, std::string_view text, bool synced) {
-    const std::string draft = path + ".new";
-    ::unlink(draft.c_str());
-    {
-        Result<io::Fd> file = io::open_file(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-        if (!file) return std::unexpected(file.error());
-        if (Result<> written = io::write_all(file->get(), text); !written) return written;
-        if (synced && ::fsync(file->get()) != 0) return fail_errno("fsync " + draft);
-    }
-    if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename " + draft);
-    return {};
+    return io::replace_file(path, text, {.mode = 0600, .reader = {}, .synced = synced});
 }
 
 Result<io::Fd> append_to_own_file(const std::string& path) {

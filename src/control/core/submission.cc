@@ -1,7 +1,6 @@
-#include "control/core/wanted.h"
+#include "control/core/submission.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "control/core/api_requests.h"
 
@@ -28,7 +27,7 @@ Result<std::optional<manifest::Source>> read_source(const Json& body, const char
 
 }  // namespace
 
-Result<WantedRequest> read_wanted(const Json& body, std::vector<manifest::Diagnostic>* diagnostics) {
+Result<SubmitRequest> read_submission(const Json& body, std::vector<manifest::Diagnostic>* diagnostics) {
     if (!body.is_object()) return fail(Error::Kind::invalid, "the request's body is no JSON object");
     const Result<std::optional<manifest::Source>> toml = read_source(body, "toml");
     if (!toml) return std::unexpected(toml.error());
@@ -52,57 +51,11 @@ Result<WantedRequest> read_wanted(const Json& body, std::vector<manifest::Diagno
     }
     const bool force = body.contains("force") && body["force"] == true;
     std::string file = *toml ? (*toml)->file : (*procfile)->file;
-    return WantedRequest{{std::move(*parsed.manifest), std::move(file), body["directory"].get<std::string>()},
+    return SubmitRequest{{.app = {},
+                          .manifest = std::move(*parsed.manifest),
+                          .file = std::move(file),
+                          .directory = body["directory"].get<std::string>()},
                          force};
-}
-
-namespace {
-
-constexpr std::int64_t instances_max = 1'000;
-
-manifest::Program* find_program(manifest::Manifest& manifest, const std::string& name) {
-    for (manifest::Service& service : manifest.services) {
-        if (service.name == name) return &service;
-    }
-    for (manifest::Worker& worker : manifest.workers) {
-        if (worker.name == name) return &worker;
-    }
-    return nullptr;
-}
-
-std::vector<std::string> program_names(const manifest::Manifest& manifest) {
-    std::vector<std::string> names;
-    for (const manifest::Service& service : manifest.services) names.push_back(service.name);
-    for (const manifest::Worker& worker : manifest.workers) names.push_back(worker.name);
-    return names;
-}
-
-}  // namespace
-
-Result<manifest::Manifest> scaled(manifest::Manifest manifest, const Json& counts) {
-    if (!counts.is_object() || counts.empty()) {
-        return fail(Error::Kind::invalid, "nothing to scale: the body names no service or worker",
-                    R"(send {"NAME": COUNT})");
-    }
-    for (const auto& [name, count] : counts.items()) {
-        manifest::Program* program = find_program(manifest, name);
-        if (!program) {
-            return fail(Error::Kind::not_found, fmt::format("no service or worker '{}'", name),
-                        fmt::format("there are: {}", fmt::join(program_names(manifest), ", ")));
-        }
-        const std::optional<std::uint32_t> wanted = integer_of<std::uint32_t>(count, 0, instances_max);
-        if (!wanted) {
-            return fail(Error::Kind::invalid, fmt::format("{} instances of '{}'", count.dump(), name),
-                        fmt::format("give a whole number from 0 to {}", instances_max));
-        }
-        program->instances = *wanted;
-        for (manifest::Worker& worker : manifest.workers) {  // one whose range is given runs its least
-            if (worker.name != name || !worker.scale) continue;
-            worker.scale->min = program->instances;
-            worker.scale->max = std::max(worker.scale->max, program->instances);
-        }
-    }
-    return manifest;
 }
 
 }  // namespace havn::control

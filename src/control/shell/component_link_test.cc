@@ -1,4 +1,4 @@
-#include "control/shell/parts.h"
+#include "control/shell/component_link.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -14,14 +14,14 @@ namespace havn::control {
 namespace {
 
 // Control's side of a platform whose gateway answers as the test wants; paths are relative to the folder.
-struct PartsTest : testing::Test {
+struct ComponentLinkTest : testing::Test {
     io::Loop loop;
     std::filesystem::path before = std::filesystem::current_path();
-    std::string folder = testing::TempDir() + "parts.XXXXXX";
+    std::string folder = testing::TempDir() + "components.XXXXXX";
     std::pair<io::Fd, io::Fd> ends = io::Link::make_pair().value();
     SupervisorLink link{loop.executor(), std::move(ends.first)};
     io::Link supervisor{loop.executor(), std::move(ends.second)};
-    Parts parts{loop.executor(), link};
+    ComponentLink components{loop.executor(), link};
     rpc::Server gateway{loop.executor()};
     std::optional<Error> answer;
     int asked = 0;
@@ -32,9 +32,9 @@ struct PartsTest : testing::Test {
         std::filesystem::current_path(folder);
         gateway.route("PUT", "/config", [this](rpc::Request request) { return put(std::move(request)); });
         ASSERT_TRUE(gateway.listen("run/gateway.sock"));
-        link.on_table([this] { parts.wake(); });
+        link.on_table([this] { components.wake(); });
         loop.spawn(link.receive());
-        loop.spawn(parts.keep_told());
+        loop.spawn(components.keep_told());
     }
     void TearDown() override {
         std::filesystem::current_path(before);
@@ -70,71 +70,71 @@ Compiled anything() {
 
 const Error no{Error::Kind::conflict, "'orders' is in the way", "delete it"};
 
-TEST_F(PartsTest, a_part_is_told_once_and_its_successor_anew) {
-    parts.set(anything());
+TEST_F(ComponentLinkTest, a_part_is_told_once_and_its_successor_anew) {
+    components.set(anything());
     gateway_is(10);
     run_until([&] { return asked == 1; });
-    run_until([&] { return link.revision() == 1 && parts.told("gateway"); });
+    run_until([&] { return link.revision() == 1 && components.state().knows("gateway"); });
     gateway_is(10);
     run_until([&] { return link.revision() == 2; });
-    EXPECT_TRUE(parts.told("gateway"));
+    EXPECT_TRUE(components.state().knows("gateway"));
     gateway_is(11);
     run_until([&] { return link.revision() == 3; });
-    EXPECT_FALSE(parts.told("gateway"));
-    run_until([&] { return parts.told("gateway"); });
+    EXPECT_FALSE(components.state().knows("gateway"));
+    run_until([&] { return components.state().knows("gateway"); });
     EXPECT_EQ(asked, 2);
-    EXPECT_TRUE(parts.refusals().empty());
+    EXPECT_TRUE(components.state().refusals().empty());
 }
 
-TEST_F(PartsTest, a_refusal_is_known_with_its_cause_until_it_is_over) {
+TEST_F(ComponentLinkTest, a_refusal_is_known_with_its_cause_until_it_is_over) {
     answer = no;
-    parts.set(anything());
+    components.set(anything());
     gateway_is(10);
-    run_until([&] { return !parts.refusals().empty(); });
-    EXPECT_FALSE(parts.told("gateway"));
-    EXPECT_EQ(parts.refusals().at("gateway").text(), no.text());
+    run_until([&] { return !components.state().refusals().empty(); });
+    EXPECT_FALSE(components.state().knows("gateway"));
+    EXPECT_EQ(components.state().refusals().at("gateway").text(), no.text());
     answer.reset();
-    parts.try_again();
-    run_until([&] { return parts.told("gateway"); });
-    EXPECT_TRUE(parts.refusals().empty());
+    components.try_again();
+    run_until([&] { return components.state().knows("gateway"); });
+    EXPECT_TRUE(components.state().refusals().empty());
 }
 
-TEST_F(PartsTest, a_refusal_is_that_of_one_process) {
+TEST_F(ComponentLinkTest, a_refusal_is_that_of_one_process) {
     answer = no;
-    parts.set(anything());
+    components.set(anything());
     gateway_is(10);
-    run_until([&] { return !parts.refusals().empty(); });
+    run_until([&] { return !components.state().refusals().empty(); });
     answer.reset();
     gateway_is(0);
-    run_until([&] { return parts.refusals().empty(); });
+    run_until([&] { return components.state().refusals().empty(); });
     gateway_is(11);
-    run_until([&] { return link.revision() == 3 && parts.told("gateway"); });
+    run_until([&] { return link.revision() == 3 && components.state().knows("gateway"); });
 }
 
-TEST_F(PartsTest, who_refuses_is_asked_again_unasked_and_what_it_says_last_counts) {
+TEST_F(ComponentLinkTest, who_refuses_is_asked_again_unasked_and_what_it_says_last_counts) {
     answer = no;
-    parts.set(anything());
+    components.set(anything());
     gateway_is(10);
     run_until([&] { return asked >= 1; });
     answer->message = "'mail' is in the way";
     run_until([&] {
-        return parts.refusals().contains("gateway") &&
-               parts.refusals().at("gateway").message == answer->message;
+        return components.state().refusals().contains("gateway") &&
+               components.state().refusals().at("gateway").message == answer->message;
     });
     answer.reset();
-    run_until([&] { return parts.told("gateway"); });
+    run_until([&] { return components.state().knows("gateway"); });
     EXPECT_LE(asked, 4) << "once a second, or less often";
 }
 
-TEST_F(PartsTest, a_refusal_of_the_former_configuration_is_none_of_the_next) {
+TEST_F(ComponentLinkTest, a_refusal_of_the_former_configuration_is_none_of_the_next) {
     answer = no;
-    parts.set(anything());
+    components.set(anything());
     gateway_is(10);
-    run_until([&] { return !parts.refusals().empty(); });
+    run_until([&] { return !components.state().refusals().empty(); });
     answer.reset();
-    parts.set(anything());
-    run_until([&] { return parts.told("gateway"); });
-    EXPECT_TRUE(parts.refusals().empty());
+    components.set(anything());
+    run_until([&] { return components.state().knows("gateway"); });
+    EXPECT_TRUE(components.state().refusals().empty());
 }
 
 }  // namespace

@@ -1,0 +1,49 @@
+// Keeps gateway and broker told of the configuration in force, and asks them things: the shell of Components
+// (core/components.h), which decides who is told when.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "control/core/components.h"
+#include "control/shell/supervisor_link.h"
+#include "io/asio.h"
+#include "rpc/client.h"
+
+namespace havn::control {
+
+class ComponentLink {
+  public:
+    // `supervisor`, whose table says who runs, is owned by the process and outlives this.
+    ComponentLink(io::Executor executor, const SupervisorLink& supervisor)
+        : supervisor_(supervisor), wake_(executor) {}
+
+    // What must hold from now on.
+    void set(const Compiled& compiled);
+
+    // Looks again at who runs: to be called when the table of processes changed.
+    void wake();
+
+    // Somebody asked for a change, and has mostly just removed what was in the way.
+    void try_again();
+
+    // Tells whoever does not know yet, for ever.
+    Task<void> keep_told();
+
+    // Whether the gateway sends requests to every instance of `services` (empty: of all) that the table calls
+    // ready.
+    Task<bool> gateway_follows(std::set<std::string> services);
+
+    const Components& state() const { return components_; }
+
+    static rpc::Client gateway() { return rpc::Client("unix:run/gateway.sock"); }
+
+  private:
+    const SupervisorLink& supervisor_;
+    io::Timer wake_;
+    Components components_;
+};
+
+}  // namespace havn::control
