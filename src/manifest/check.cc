@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text/dependency_cycles.h"
 #include "base/text/program_name.h"
 #include "manifest/names.h"
 #include "manifest/syntax/amqp_url.h"
@@ -19,11 +20,11 @@ class Checker {
 
     void run() {
         sort_all();
-        for (auto& service : manifest_.services) check_program(service, "service");
-        for (auto& worker : manifest_.workers) check_worker(worker);
+        for (Service& service : manifest_.services) check_program(service, "service");
+        for (Worker& worker : manifest_.workers) check_worker(worker);
         check_one_name_each();
         check_circles();
-        for (auto& route : manifest_.routes) check_route(route);
+        for (Route& route : manifest_.routes) check_route(route);
         check_balances();
         check_listen();
         check_broker();
@@ -50,9 +51,9 @@ class Checker {
         std::ranges::sort(manifest_.workers, {}, &Worker::name);
         std::ranges::sort(manifest_.routes, {}, &Route::key);
         std::ranges::sort(manifest_.queues, {}, &Queue::name);
-        for (auto& service : manifest_.services) std::ranges::sort(service.depends_on);
-        for (auto& worker : manifest_.workers) std::ranges::sort(worker.depends_on);
-        for (auto& route : manifest_.routes) std::ranges::sort(route.methods);
+        for (Service& service : manifest_.services) std::ranges::sort(service.depends_on);
+        for (Worker& worker : manifest_.workers) std::ranges::sort(worker.depends_on);
+        for (Route& route : manifest_.routes) std::ranges::sort(route.methods);
         services_ = names_of(manifest_.services);
         workers_ = names_of(manifest_.workers);
         queues_ = names_of(manifest_.queues);
@@ -61,7 +62,7 @@ class Checker {
     // "did you mean X?", else what there is, else what to add.
     std::string hint_for(std::string_view name, const std::vector<std::string_view>& known,
                          std::string_view table) {
-        if (const auto best = nearest(name, known); !best.empty()) {
+        if (const std::string_view best = nearest(name, known); !best.empty()) {
             return fmt::format("did you mean \"{}\"?", best);
         }
         const auto add =
@@ -71,7 +72,7 @@ class Checker {
     }
 
     void check_program(const Program& program, std::string_view table) {
-        const auto path = join_path(table, program.name);
+        const std::string path = join_path(table, program.name);
         if (program.command.empty() && !places_.has(join_path(path, "command"))) {
             draft_.error(places_.of(path),
                          fmt::format("the {} {} has no command", table, toml_text(program.name)),
@@ -85,7 +86,7 @@ class Checker {
                             program.isolation == Isolation::container ? "container" : "vm"),
                 "write isolation = \"process\", or leave it out");
         }
-        for (const auto& name : program.depends_on) {
+        for (const std::string& name : program.depends_on) {
             check_dependency(program, name, join_path(path, "depends_on"));
         }
         for (const auto& [variable, value] : program.env) {
@@ -101,7 +102,7 @@ class Checker {
             draft_.error(places_.of(path), fmt::format("{} depends on itself", toml_text(name)),
                          "leave it out");
         } else if (!has(services_, name) && !has(workers_, name)) {
-            auto known = services_;
+            std::vector<std::string_view> known = services_;
             known.insert(known.end(), workers_.begin(), workers_.end());
             std::erase(known, program.name);
             draft_.error(places_.of(path), fmt::format("there is no service or worker {}", toml_text(name)),
@@ -110,18 +111,18 @@ class Checker {
     }
 
     void check_worker(Worker& worker) {
-        const auto path = join_path("worker", worker.name);
+        const std::string path = join_path("worker", worker.name);
         check_program(worker, "worker");
         check_queue(worker.queue, join_path(path, "queue"));
         if (!worker.scale) return;
-        const auto scale = join_path(path, "scale");
+        const std::string scale = join_path(path, "scale");
         const auto& [min, max, backlog, cooldown] = *worker.scale;
         if (!places_.has(join_path(scale, "max"))) worker.scale->max = std::max(min, max);
         if (min > max) {
             return draft_.error(places_.of(join_path(scale, "min")),
                                 fmt::format("`min` is {}, more than `max`, which is {}", min, max), "");
         }
-        const auto instances = join_path(path, "instances");
+        const std::string instances = join_path(path, "instances");
         if (!places_.has(instances)) {
             worker.instances = min;
         } else if (worker.instances < min || worker.instances > max) {
@@ -134,14 +135,14 @@ class Checker {
 
     void check_queue(const std::string& name, const std::string& path) {
         if (name.empty() || has(queues_, name)) return;
-        auto hint = hint_for(name, queues_, "queue");
+        std::string hint = hint_for(name, queues_, "queue");
         if (!is_program_name(name) && queues_.empty()) hint = fmt::format("add [queue.{}]", toml_text(name));
         draft_.error(places_.of(path), fmt::format("there is no queue {}", toml_text(name)), std::move(hint));
     }
 
     // Services and workers share `havn ps`, log files and variables, so a name belongs to one.
     void check_one_name_each() {
-        for (const auto name : workers_) {
+        for (const std::string_view name : workers_) {
             if (has(services_, name)) {
                 draft_.error(places_.of(join_path("worker", name)),
                              fmt::format("{} is the name of a service already", toml_text(std::string(name))),
@@ -149,7 +150,7 @@ class Checker {
             }
         }
         std::map<std::string, std::string_view> variables;
-        for (const auto name : services_) {
+        for (const std::string_view name : services_) {
             const auto [at, added] = variables.emplace(url_variable(name), name);
             if (!added) {
                 draft_.error(places_.of(join_path("service", name)),
@@ -162,55 +163,43 @@ class Checker {
 
     const Program* program(std::string_view name, std::string_view& table) const {
         table = "service";
-        for (const auto& one : manifest_.services) {
+        for (const Service& one : manifest_.services) {
             if (one.name == name) return &one;
         }
         table = "worker";
-        for (const auto& one : manifest_.workers) {
+        for (const Worker& one : manifest_.workers) {
             if (one.name == name) return &one;
         }
         return nullptr;
     }
 
+    // Every circle is reported once, where its last member closes it. (One that names itself has its own error.)
     void check_circles() {
-        std::map<std::string_view, int> seen;  // 1 = on the path, 2 = done
-        for (const auto& names : {services_, workers_}) {
-            for (const auto name : names) {
-                std::vector<std::string_view> path;
-                follow(name, path, seen);
+        std::vector<std::string_view> names = services_;
+        names.insert(names.end(), workers_.begin(), workers_.end());
+        const auto next_of = [this](std::string_view name) {
+            std::string_view table;
+            std::vector<std::string_view> next;
+            for (const std::string& other : program(name, table)->depends_on) {
+                if (other != name) next.push_back(other);
             }
-        }
-    }
-
-    // Depth first; every circle is reported once, where its first member (in the order of names) closes it.
-    void follow(std::string_view name, std::vector<std::string_view>& path,
-                std::map<std::string_view, int>& seen) {
-        std::string_view table;
-        const auto* one = program(name, table);
-        if (!one || seen[name] == 2) return;
-        seen[name] = 1;
-        path.push_back(name);
-        for (const auto& next : one->depends_on) {
-            if (next == name) continue;
-            if (seen[next] != 1) {
-                follow(next, path, seen);
-                continue;
-            }
-            const auto start = std::ranges::find(path, std::string_view(next));
-            draft_.error(places_.of(join_path(table, name, "depends_on")),
-                         fmt::format("`depends_on` goes in a circle: {} → {}",
-                                     fmt::join(std::vector(start, path.end()), " → "), next),
+            return next;
+        };
+        for (const std::vector<std::string_view>& circle : find_cycles(names, next_of)) {
+            std::string_view table;
+            static_cast<void>(program(circle.back(), table));
+            draft_.error(places_.of(join_path(table, circle.back(), "depends_on")),
+                         fmt::format("`depends_on` goes in a circle: {} → {}", fmt::join(circle, " → "),
+                                     circle.front()),
                          "take one of them out: nothing in a circle could start first");
         }
-        path.pop_back();
-        seen[name] = 2;
     }
 
     void check_route(const Route& route) {
-        const auto path = join_path("route", route.key);
+        const std::string path = join_path("route", route.key);
         check_queue(route.queue, join_path(path, "queue"));
         if (route.service.empty() || has(services_, route.service)) return;
-        const auto place = places_.of(join_path(path, "service"));
+        const Place place = places_.of(join_path(path, "service"));
         if (has(workers_, route.service)) {
             return draft_.error(
                 place, fmt::format("{} is a worker, which takes no requests", toml_text(route.service)),
@@ -222,9 +211,9 @@ class Checker {
 
     // One service is balanced one way: its key and its routes must not contradict each other.
     void check_balances() {
-        for (auto& service : manifest_.services) {
+        for (Service& service : manifest_.services) {
             bool said = places_.has(join_path("service", service.name, "balance"));
-            for (const auto& route : manifest_.routes) {
+            for (const Route& route : manifest_.routes) {
                 if (route.service != service.name || !route.balance) continue;
                 if (said && *route.balance != service.balance) {
                     draft_.error(places_.of(join_path("route", route.key, "balance")),
@@ -240,8 +229,8 @@ class Checker {
 
     // Two addresses that one socket each cannot have: the same port of one family, and the same host or all.
     static bool collide(const std::string& one, const std::string& other) {
-        const auto colon = one.rfind(':'), other_colon = other.rfind(':');
-        const auto host = one.substr(0, colon), other_host = other.substr(0, other_colon);
+        const std::size_t colon = one.rfind(':'), other_colon = other.rfind(':');
+        const std::string host = one.substr(0, colon), other_host = other.substr(0, other_colon);
         if (one.substr(colon) != other.substr(other_colon)) return false;
         if (host.starts_with('[') != other_host.starts_with('[')) return false;
         const auto is_any = [](std::string_view name) { return name == "0.0.0.0" || name == "[::]"; };
@@ -268,7 +257,7 @@ class Checker {
 
     // One message tells the gateway of all its sockets, and the kernel passes 253 in one.
     void check_number_of_sockets() {
-        const auto sockets = manifest_.services.size() + manifest_.gateway.listen.size();
+        const std::size_t sockets = manifest_.services.size() + manifest_.gateway.listen.size();
         if (sockets <= sockets_max) return;
         draft_.error(
             {draft_.file, 0, 0},
@@ -295,10 +284,10 @@ class Checker {
     }
 
     void check_ports_of_their_own(const Listening& one, const Listening& other) {
-        for (const auto& first : one.addresses) {
-            for (const auto& second : other.addresses) {
+        for (const std::string& first : one.addresses) {
+            for (const std::string& second : other.addresses) {
                 if (!collide(first, second)) continue;
-                const auto path = join_path(other.table, "listen");
+                const std::string path = join_path(other.table, "listen");
                 draft_.error(places_.of(places_.has(path) ? path : join_path(one.table, "listen")),
                              fmt::format("{} and {} both listen on port {}", one.table, other.table,
                                          second.substr(second.rfind(':') + 1)),
@@ -314,7 +303,7 @@ class Checker {
                          "choose another name");
         }
         if (manifest_.broker.url.empty()) return;
-        for (const auto& queue : manifest_.queues) {
+        for (const Queue& queue : manifest_.queues) {
             if (!queue.ttl && queue.max_attempts == 0 && queue.backoff == Backoff{}) continue;
             draft_.warn(places_.of(join_path("queue", queue.name)),
                         fmt::format("what [queue.{}] says is not applied to the broker at `url`", queue.name),

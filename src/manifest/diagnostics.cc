@@ -15,7 +15,7 @@ std::string_view name(Diagnostic::Severity severity) {
 
 std::optional<std::string_view> line_of(std::string_view text, int line) {
     for (int number = 1; number < line; ++number) {
-        const auto end = text.find('\n');
+        const std::size_t end = text.find('\n');
         if (end == text.npos) return std::nullopt;
         text.remove_prefix(end + 1);
     }
@@ -27,7 +27,7 @@ std::optional<std::string_view> line_of(std::string_view text, int line) {
 // A terminal must not be steered by a file: control characters show as a space.
 std::string printable(std::string_view text) {
     std::string result(text);
-    for (auto& c : result) {
+    for (char& c : result) {
         if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
     }
     return result;
@@ -42,13 +42,13 @@ std::string excerpt(std::string_view line, int column) {
 
 std::string render(const std::vector<Diagnostic>& diagnostics, const std::vector<Source>& sources) {
     std::string text;
-    for (const auto& one : diagnostics) {
+    for (const Diagnostic& one : diagnostics) {
         text += one.file;
         if (one.line > 0) text += fmt::format(":{}:{}", one.line, one.column);
         text += fmt::format(": {}: {}\n", name(one.severity), printable(redact_urls(one.message)));
-        for (const auto& source : sources) {
+        for (const Source& source : sources) {
             if (source.file != one.file || one.line == 0) continue;
-            const auto line = line_of(source.text, one.line);
+            const std::optional<std::string_view> line = line_of(source.text, one.line);
             if (line && line->size() <= shown_max) text += excerpt(redact_line(*line), one.column);
         }
         if (!one.hint.empty()) text += fmt::format("  hint: {}\n", printable(redact_urls(one.hint)));

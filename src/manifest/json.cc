@@ -22,13 +22,13 @@ Json redacted(const Key& key, Json value) {
 
 Json table_of(std::string_view pattern, Target target, Shown shown) {
     Json table = Json::object();
-    for (const auto* key : keys_of(pattern)) {
+    for (const Key* key : keys_of(pattern)) {
         if (key->applies && !key->applies(target)) continue;
-        if (auto value = value_of(*key, key->slot(target)); !value.is_null()) {
+        if (Json value = value_of(*key, key->slot(target)); !value.is_null()) {
             table[key->name] = shown(*key, std::move(value));
         }
     }
-    for (const auto* child : children(pattern)) {
+    for (const Section* child : children(pattern)) {
         if (child->named) table[child->key] = Json::object();
         for (const auto& [name, element] : child->each(target)) {
             if (child->named) {

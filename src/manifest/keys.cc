@@ -390,7 +390,7 @@ std::span<const Key> keys() {
 }
 
 const Section& section(std::string_view pattern) {
-    for (const auto& row : section_table) {
+    for (const Section& row : section_table) {
         if (row.pattern == pattern) return row;
     }
     HAVN_ASSERT(false, "the pattern of a section stands in the table");
@@ -398,7 +398,7 @@ const Section& section(std::string_view pattern) {
 
 std::vector<const Section*> children(std::string_view pattern) {
     std::vector<const Section*> found;
-    for (const auto& row : section_table) {
+    for (const Section& row : section_table) {
         if (row.parent == pattern && !row.key.empty()) found.push_back(&row);
     }
     return found;
@@ -411,7 +411,7 @@ bool belongs(const Key& key, std::string_view pattern) {
 
 std::vector<const Key*> keys_of(std::string_view pattern) {
     std::vector<const Key*> found;
-    for (const auto& row : key_table) {
+    for (const Key& row : key_table) {
         if (belongs(row, pattern)) found.push_back(&row);
     }
     return found;

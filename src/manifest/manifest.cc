@@ -12,7 +12,7 @@ namespace {
 
 std::string_view line_number(std::string_view text, int line) {
     for (int number = 1; number < line; ++number) {
-        const auto end = text.find('\n');
+        const std::size_t end = text.find('\n');
         if (end == text.npos) return {};
         text.remove_prefix(end + 1);
     }
@@ -34,8 +34,8 @@ std::string quotes_hint(std::string_view key, std::string_view value) {
 
 // What the line looks like that is no TOML, as far as it is a common mistake.
 std::string syntax_hint(std::string_view text, int number) {
-    const auto line = trimmed(line_number(text, number));
-    const auto route = line.find("[route.");
+    const std::string_view line = trimmed(line_number(text, number));
+    const std::size_t route = line.find("[route.");
     if (route != line.npos && !line.substr(route + 7).starts_with('"')) {
         return "the key of a route stands in quotes: [route.\"/path\"]";
     }
@@ -46,9 +46,9 @@ std::string syntax_hint(std::string_view text, int number) {
     if (line.starts_with('[') && line.contains(':') && !line.contains('"')) {
         return "this looks like an INI file; a table is written [service.NAME] or [worker.NAME]";
     }
-    const auto equals = line.find('='), colon = line.find(':');
+    const std::size_t equals = line.find('='), colon = line.find(':');
     if (equals != line.npos && (colon == line.npos || equals < colon)) {
-        const auto value = trimmed(line.substr(equals + 1));
+        const std::string_view value = trimmed(line.substr(equals + 1));
         return quotes_hint(trimmed(line.substr(0, equals)), trimmed(value.substr(0, value.find(" #"))));
     }
     if (colon != line.npos && line.substr(0, colon).find_first_of(" \"'[") == line.npos) {
@@ -109,14 +109,14 @@ Result<Manifest> manifest_from_json(const Json& json) {
     Draft draft;
     read_tree(tree_of(json), draft);
     check(draft);
-    auto parsed = finish(std::move(draft));
+    Parsed parsed = finish(std::move(draft));
     if (parsed.manifest) return std::move(*parsed.manifest);
     const auto first = std::ranges::find_if(parsed.diagnostics, is_error);
     return fail(Error::Kind::invalid, first->message, first->hint);
 }
 
 std::string url_variable(std::string_view service) {
-    auto name = ascii_upper(service) + "_URL";
+    std::string name = ascii_upper(service) + "_URL";
     std::ranges::replace(name, '-', '_');
     return name;
 }

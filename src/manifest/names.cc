@@ -121,9 +121,9 @@ bool has_key(std::string_view pattern, std::string_view name) {
 }
 
 std::string alias_hint(std::string_view pattern, std::string_view name) {
-    for (const auto& alias : aliases) {
+    for (const Alias& alias : aliases) {
         if (!alias_belongs(alias, pattern)) continue;
-        const auto names = split(alias.names, '|');
+        const std::vector<std::string> names = split(alias.names, '|');
         if (std::ranges::find(names, ascii_lower(name)) == names.end()) continue;
         if (alias.meant.empty()) return std::string(alias.advice);
         if (!alias.advice.empty()) {
@@ -136,15 +136,15 @@ std::string alias_hint(std::string_view pattern, std::string_view name) {
 
 // "[service.NAME] has it": the key exists, elsewhere.
 std::string elsewhere_hint(std::string_view name) {
-    for (const auto& row : sections()) {
+    for (const Section& row : sections()) {
         if (!has_key(row.pattern, name)) continue;
         const auto is_it = [&](const Section* child) { return child->key == name; };
         if (row.pattern.empty() && std::ranges::any_of(children(""), is_it)) continue;  // a table of its own
         if (row.pattern.empty()) {
             return fmt::format("`{}` stands at the top of the file, before any [table]", name);
         }
-        auto shown = std::string(row.pattern);
-        if (const auto star = shown.find('*'); star != shown.npos) {
+        std::string shown(row.pattern);
+        if (const std::size_t star = shown.find('*'); star != shown.npos) {
             shown.replace(star, 1, row.pattern.starts_with("route") ? "\"/path\"" : "NAME");
         }
         return fmt::format("`{}` is a key of [{}]", name, shown);
@@ -157,8 +157,8 @@ std::string elsewhere_hint(std::string_view name) {
 std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known) {
     std::size_t limit = std::min<std::size_t>(3, 1 + name.size() / 4);
     std::string_view best;
-    for (const auto candidate : known) {
-        const auto distance = edit_distance(ascii_lower(name), ascii_lower(candidate), limit);
+    for (const std::string_view candidate : known) {
+        const std::size_t distance = edit_distance(ascii_lower(name), ascii_lower(candidate), limit);
         if (distance > limit || distance >= candidate.size()) continue;
         best = candidate;
         if (distance == 0) return best;
@@ -168,11 +168,12 @@ std::string_view nearest(std::string_view name, const std::vector<std::string_vi
 }
 
 std::string hint_for_unknown(std::string_view pattern, std::string_view name) {
-    if (auto hint = alias_hint(pattern, name); !hint.empty()) return hint;
+    if (std::string hint = alias_hint(pattern, name); !hint.empty()) return hint;
     std::vector<std::string_view> known;
-    for (const auto* key : keys_of(pattern)) known.push_back(key->name);
-    for (const auto* child : children(pattern)) known.push_back(child->key);
-    if (const auto best = nearest(name, known); !best.empty()) return fmt::format("did you mean `{}`?", best);
+    for (const Key* key : keys_of(pattern)) known.push_back(key->name);
+    for (const Section* child : children(pattern)) known.push_back(child->key);
+    if (const std::string_view best = nearest(name, known); !best.empty())
+        return fmt::format("did you mean `{}`?", best);
     return elsewhere_hint(name);
 }
 

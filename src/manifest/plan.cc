@@ -42,7 +42,7 @@ Json shown_value(const Key& key, Target target) {
 
 Json whole_table(std::string_view pattern, Target target) {
     Json whole = Json::object();
-    for (const auto* key : keys_of(pattern)) whole[key->name] = value_of(*key, key->slot(target));
+    for (const Key* key : keys_of(pattern)) whole[key->name] = value_of(*key, key->slot(target));
     return whole;
 }
 
@@ -77,8 +77,8 @@ class Comparison {
     explicit Comparison(Change& change) : change_(change) {}
 
     void compare(std::string_view pattern, Target from, Target to, const std::string& prefix) {
-        for (const auto* key : keys_of(pattern)) {
-            const auto before = shown_value(*key, from), after = shown_value(*key, to);
+        for (const Key* key : keys_of(pattern)) {
+            const Json before = shown_value(*key, from), after = shown_value(*key, to);
             if (before == after) continue;
             if (key->type == Type::env) {
                 add_variables(change_, prefix + std::string(key->name), before, after);
@@ -87,7 +87,7 @@ class Comparison {
             }
             effects_.insert(key->effect);
         }
-        for (const auto* child : children(pattern)) {
+        for (const Section* child : children(pattern)) {
             if (!child->named) compare_child(*child, from, to, prefix);
         }
     }
@@ -98,12 +98,12 @@ class Comparison {
     // A nested table that is on one side only is shown whole, as it would be written.
     void compare_child(const Section& child, Target from, Target to, const std::string& prefix) {
         const auto before = child.each(from), after = child.each(to);
-        const auto path = prefix + std::string(child.key);
+        const std::string path = prefix + std::string(child.key);
         if (!before.empty() && !after.empty()) {
             return compare(child.pattern, before[0].second, after[0].second, path + ".");
         }
         if (before.empty() && after.empty()) return;
-        for (const auto* key : keys_of(child.pattern)) effects_.insert(key->effect);
+        for (const Key* key : keys_of(child.pattern)) effects_.insert(key->effect);
         const auto text =
             toml_text(whole_table(child.pattern, before.empty() ? after[0].second : before[0].second));
         change_.details.push_back(
@@ -128,8 +128,8 @@ void add_instances_effect(Change& change, std::uint32_t before, std::uint32_t af
 }
 
 void add_effect(Change& change, Effect effect, Target from, Target to) {
-    const auto* before = program_of(from);
-    const auto* after = program_of(to);
+    const Program* before = program_of(from);
+    const Program* after = program_of(to);
     switch (effect) {
         case Effect::none:
             break;
@@ -164,7 +164,8 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
 
 // Empty: it adds nothing.
 std::string effect_of_adding(Target target) {
-    if (const auto* program = program_of(target)) return "starts " + counted(program->instances, "instance");
+    if (const Program* program = program_of(target))
+        return "starts " + counted(program->instances, "instance");
     if (std::holds_alternative<Route*>(target)) return "applies to new requests";
     if (std::holds_alternative<Queue*>(target)) return "declares a durable queue";
     if (const auto* gateway = std::get_if<Gateway*>(&target)) {
@@ -173,14 +174,15 @@ std::string effect_of_adding(Target target) {
     if (const auto* metrics = std::get_if<Metrics*>(&target)) {
         return (*metrics)->listen.empty() ? "" : "answers GET /metrics on " + toml_text((*metrics)->listen);
     }
-    const auto& broker = *std::get<Broker*>(target);
+    const Broker& broker = *std::get<Broker*>(target);
     if (!broker.url.empty()) return "uses the broker at `url`";
     const std::string listens = "listens on " + toml_text(broker.listen);
     return broker.users.contains("guest") ? listens : listens + "; guest may log in from this host only";
 }
 
 std::string effect_of_removing(Target target) {
-    if (const auto* program = program_of(target)) return "stops " + counted(program->instances, "instance");
+    if (const Program* program = program_of(target))
+        return "stops " + counted(program->instances, "instance");
     if (std::holds_alternative<Queue*>(target)) {
         return "the queue and its messages stay; without the limits of the manifest";
     }
@@ -192,8 +194,8 @@ void list_set_keys(Change& change, std::string_view pattern, Target target, cons
     const auto list = [&](std::string_view key, const Json& value) {
         add_value(change, prefix + std::string(key), {}, value);
     };
-    for (const auto* key : keys_of(pattern)) {
-        const auto value = shown_value(*key, target);
+    for (const Key* key : keys_of(pattern)) {
+        const Json value = shown_value(*key, target);
         if (value.is_null() || value == default_of(*key, pattern)) continue;
         if (key->type == Type::env) {
             add_variables(change, prefix + std::string(key->name), {}, value);
@@ -201,7 +203,7 @@ void list_set_keys(Change& change, std::string_view pattern, Target target, cons
             list(key->name, value);
         }
     }
-    for (const auto* child : children(pattern)) {
+    for (const Section* child : children(pattern)) {
         for (const auto& [name, nested] : child->each(target)) {
             if (child->optional) {
                 list(child->key, whole_table(child->pattern, nested));
@@ -219,22 +221,22 @@ class Differ {
 
     Plan run() {
         diff_top();
-        for (const auto* section : children("")) {
+        for (const Section* section : children("")) {
             if (section->named) {
                 diff_named(*section);
             } else {
                 diff_plain(*section);
             }
         }
-        for (auto& change : removals_) plan_.changes.push_back(std::move(change));
+        for (Change& change : removals_) plan_.changes.push_back(std::move(change));
         return std::move(plan_);
     }
 
   private:
     // The keys at the top are changes of their own: "app", "residency".
     void diff_top() {
-        for (const auto* key : keys_of("")) {
-            const auto before = value_of(*key, key->slot(&from_)), after = value_of(*key, key->slot(&to_));
+        for (const Key* key : keys_of("")) {
+            const Json before = value_of(*key, key->slot(&from_)), after = value_of(*key, key->slot(&to_));
             if (before == after) continue;
             Change change{is_first_ ? Change::Action::add : Change::Action::change,
                           std::string(key->name),
@@ -256,7 +258,7 @@ class Differ {
         } else {
             Comparison comparison(change);
             comparison.compare(section.pattern, from, to, "");
-            for (const auto effect : comparison.effects()) add_effect(change, effect, from, to);
+            for (const Effect effect : comparison.effects()) add_effect(change, effect, from, to);
         }
         if (is_first_ || !change.details.empty()) plan_.changes.push_back(std::move(change));
     }
@@ -283,7 +285,7 @@ class Differ {
         Change change{Change::Action::change, subject(section, name), {}, {}};
         Comparison comparison(change);
         comparison.compare(section.pattern, from, to, "");
-        for (const auto effect : comparison.effects()) add_effect(change, effect, from, to);
+        for (const Effect effect : comparison.effects()) add_effect(change, effect, from, to);
         if (!change.details.empty()) plan_.changes.push_back(std::move(change));
     }
 
@@ -309,7 +311,7 @@ std::string_view mark(Change::Action action) {
 
 std::string summary(const Plan& plan) {
     std::array<std::size_t, 3> counts{};
-    for (const auto& change : plan.changes) ++counts[static_cast<std::size_t>(change.action)];
+    for (const Change& change : plan.changes) ++counts[static_cast<std::size_t>(change.action)];
     return fmt::format("{} to add, {} to change, {} to remove\n", counts[0], counts[1], counts[2]);
 }
 
@@ -322,20 +324,20 @@ Plan diff(const std::optional<Manifest>& applied, const Manifest& wanted) {
 std::string render(const Plan& plan) {
     if (plan.empty()) return "no changes\n";
     std::string text;
-    for (const auto& change : plan.changes) {
+    for (const Change& change : plan.changes) {
         text += fmt::format("{} {}\n", mark(change.action), change.subject);
         for (const auto& [key, from, to] : change.details) {
             text += from == none ? fmt::format("    {} = {}\n", key, to)
                                  : fmt::format("    {}: {} → {}\n", key, from, to);
         }
-        for (const auto& effect : change.effects) text += fmt::format("    → {}\n", effect);
+        for (const std::string& effect : change.effects) text += fmt::format("    → {}\n", effect);
     }
     return text + summary(plan);
 }
 
 Json to_json(const Plan& plan) {
     Json changes = Json::array();
-    for (const auto& change : plan.changes) {
+    for (const Change& change : plan.changes) {
         Json details = Json::array();
         for (const auto& [key, from, to] : change.details) {
             details.push_back({{"key", key}, {"from", from}, {"to", to}});

@@ -33,7 +33,7 @@ Manifest read(std::string text) {
 // `base` with one piece of text replaced.
 Manifest changed(std::string_view from, std::string_view to) {
     std::string text(base);
-    const auto at = text.find(from);
+    const std::size_t at = text.find(from);
     EXPECT_NE(at, text.npos) << from;
     return read(text.replace(at, from.size(), to));
 }

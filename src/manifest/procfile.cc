@@ -15,13 +15,13 @@ class ProcfileReader {
     ProcfileReader(std::string_view file, Draft& draft) : file_(file), draft_(draft) {}
 
     void line(std::string_view text, int number) {
-        const auto content = trimmed(text);
+        const std::string_view content = trimmed(text);
         if (content.empty() || content.starts_with('#') || content.starts_with("//")) return;
         const Place place{file_, number, static_cast<int>(content.data() - text.data()) + 1};
         if (!is_utf8(content) || content.contains('\0')) {
             return draft_.error(place, "this line is not UTF-8 text", "save the file as UTF-8");
         }
-        const auto colon = content.find(':');
+        const std::size_t colon = content.find(':');
         if (colon == content.npos) {
             return draft_.error(place, "a line of a Procfile is `name: command`, but here is no colon",
                                 "write web: " + std::string(content));
@@ -33,8 +33,8 @@ class ProcfileReader {
 
   private:
     void add(std::string_view written, std::string_view command, const Place& place) {
-        const auto name = ascii_lower(written);
-        const auto what = fmt::format("{} is no name for a process", toml_text(std::string(written)));
+        const std::string name = ascii_lower(written);
+        const std::string what = fmt::format("{} is no name for a process", toml_text(std::string(written)));
         if (!is_program_name(name)) {
             return draft_.error(place, fmt::format("{}: {}", what, program_name_form));
         }
@@ -53,7 +53,7 @@ class ProcfileReader {
             return draft_.warn(place, "`release` is not run: this version has no deploy step",
                                fmt::format("run it before `havn up`: {}", command));
         }
-        for (const auto& entry : entries) {
+        for (const ProcfileEntry& entry : entries) {
             if (entry.name == name) {
                 return draft_.error(place, fmt::format("`{}` is there already", name),
                                     fmt::format("see line {}", entry.place.line));
@@ -76,17 +76,17 @@ Program* named(std::vector<Named>& all, std::string_view name) {
 
 // `web` answers "/", unless havn.toml says where something else goes.
 void add_web_route(const ProcfileEntry& web, Draft& draft) {
-    for (const auto& route : draft.manifest.routes) {
+    for (const Route& route : draft.manifest.routes) {
         if (route.key == "/" || route.service == web.name) return;
     }
-    auto& route = draft.manifest.routes.emplace_back();
+    Route& route = draft.manifest.routes.emplace_back();
     route.key = route.path = "/";
     route.service = web.name;
     draft.places.set(join_path("route", "/"), web.place);
 }
 
 void add_program(const ProcfileEntry& entry, Draft& draft) {
-    auto& manifest = draft.manifest;
+    Manifest& manifest = draft.manifest;
     auto* program = named(manifest.services, entry.name);
     const bool is_service = program;
     if (!program) program = named(manifest.workers, entry.name);
@@ -95,7 +95,7 @@ void add_program(const ProcfileEntry& entry, Draft& draft) {
     if (is_new && is_web) program = &manifest.services.emplace_back();
     if (is_new && !is_web) program = &manifest.workers.emplace_back();
     program->name = entry.name;
-    const auto path = join_path(is_service || is_web ? "service" : "worker", entry.name);
+    const std::string path = join_path(is_service || is_web ? "service" : "worker", entry.name);
     draft.places.set(path, entry.place);
     if (program->command.empty() && !draft.places.has(join_path(path, "command"))) {
         program->command = entry.command;
@@ -109,7 +109,7 @@ void add_program(const ProcfileEntry& entry, Draft& draft) {
 std::vector<ProcfileEntry> read_procfile(std::string_view text, std::string_view file, Draft& draft) {
     ProcfileReader reader(file, draft);
     for (int number = 1; !text.empty(); ++number) {
-        const auto end = text.find('\n');
+        const std::size_t end = text.find('\n');
         reader.line(text.substr(0, end), number);
         text.remove_prefix(end == text.npos ? text.size() : end + 1);
     }
@@ -117,7 +117,7 @@ std::vector<ProcfileEntry> read_procfile(std::string_view text, std::string_view
 }
 
 void add_procfile(const std::vector<ProcfileEntry>& entries, Draft& draft) {
-    for (const auto& entry : entries) add_program(entry, draft);
+    for (const ProcfileEntry& entry : entries) add_program(entry, draft);
 }
 
 }  // namespace havn::manifest

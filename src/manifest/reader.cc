@@ -17,7 +17,7 @@ constexpr char separator = '\x1f';
 std::string shown(std::string_view path) {
     if (path.empty()) return "the top of the file";
     std::string text;
-    for (const auto& part : split(path, separator)) {
+    for (const std::string& part : split(path, separator)) {
         if (!text.empty()) text += '.';
         text += is_program_name(part) ? part : toml_text(part);
     }
@@ -26,15 +26,15 @@ std::string shown(std::string_view path) {
 
 std::string known_names(std::string_view pattern) {
     std::vector<std::string_view> names;
-    for (const auto* key : keys_of(pattern)) names.push_back(key->name);
-    for (const auto* child : children(pattern)) names.push_back(child->key);
+    for (const Key* key : keys_of(pattern)) names.push_back(key->name);
+    for (const Section* child : children(pattern)) names.push_back(child->key);
     return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // Splits a route's key and writes it the one way it compares: host in lower case, no slash at the end.
 std::optional<Problem> split_route_key(Route& route, const Place& place) {
-    const auto key = route.key;
-    const auto slash = key.find('/');
+    const std::string key = route.key;
+    const std::size_t slash = key.find('/');
     const auto bad = [&](std::string_view why, std::string hint) {
         return Problem{place, fmt::format("{} is no route: {}", toml_text(key), why), std::move(hint)};
     };
@@ -71,27 +71,27 @@ class Reader {
 
     void read_table(std::string_view pattern, Target target, const Node::Table& entries,
                     const std::string& path) {
-        for (const auto& entry : entries) read_entry(pattern, target, entry, path);
+        for (const Entry& entry : entries) read_entry(pattern, target, entry, path);
         check_applies(pattern, target, path);
     }
 
   private:
     void read_entry(std::string_view pattern, Target target, const Entry& entry, const std::string& path) {
-        const auto entry_path = join_path(path, entry.name);
-        for (const auto* key : keys_of(pattern)) {
+        const std::string entry_path = join_path(path, entry.name);
+        for (const Key* key : keys_of(pattern)) {
             if (key->name != entry.name) continue;
             draft_.places.set(entry_path, entry.node.place);
-            if (auto problem = read_value(*key, entry.node, key->slot(target))) {
+            if (std::optional<Problem> problem = read_value(*key, entry.node, key->slot(target))) {
                 draft_.report(std::move(*problem));
             } else {
                 warn_of_caveat(*key, entry);
             }
             return;
         }
-        for (const auto* child : children(pattern)) {
+        for (const Section* child : children(pattern)) {
             if (child->key == entry.name) return read_section(*child, target, entry, entry_path);
         }
-        auto hint = hint_for_unknown(pattern, entry.name);
+        std::string hint = hint_for_unknown(pattern, entry.name);
         if (hint.empty()) hint = fmt::format("{} knows {}", shown(path), known_names(pattern));
         draft_.error(entry.place, fmt::format("{} has no key `{}`", shown(path), entry.name),
                      std::move(hint));
@@ -107,7 +107,7 @@ class Reader {
             return;
         }
         if (!child.named) return read_table(child.pattern, child.open(parent, ""), *entries, path);
-        for (const auto& element : *entries) read_element(child, parent, element, path);
+        for (const Entry& element : *entries) read_element(child, parent, element, path);
     }
 
     void read_element(const Section& child, Target parent, const Entry& element, const std::string& path) {
@@ -122,8 +122,8 @@ class Reader {
         }
         const Target target = child.open(parent, element.name);
         check_name(child, target, element);
-        const auto* route = std::holds_alternative<Route*>(target) ? std::get<Route*>(target) : nullptr;
-        const auto element_path = join_path(path, route ? route->key : element.name);
+        const Route* route = std::holds_alternative<Route*>(target) ? std::get<Route*>(target) : nullptr;
+        const std::string element_path = join_path(path, route ? route->key : element.name);
         if (route && draft_.places.has(element_path)) {
             draft_.error(element.place, fmt::format("the route {} is there already", toml_text(route->key)),
                          fmt::format("see line {}", draft_.places.of(element_path).line));
@@ -136,13 +136,14 @@ class Reader {
 
     void check_name(const Section& child, Target target, const Entry& element) {
         if (auto* route = std::get_if<Route*>(&target)) {
-            if (auto problem = split_route_key(**route, element.place)) draft_.report(std::move(*problem));
+            if (std::optional<Problem> problem = split_route_key(**route, element.place))
+                draft_.report(std::move(*problem));
             return;
         }
         const bool is_queue = std::holds_alternative<Queue*>(target);
-        const auto what = fmt::format("{} is no name for a {}", toml_text(element.name), child.noun);
+        const std::string what = fmt::format("{} is no name for a {}", toml_text(element.name), child.noun);
         if (is_queue ? !is_queue_name(element.name) : !is_program_name(element.name)) {
-            const auto guess = ascii_lower(element.name);
+            const std::string guess = ascii_lower(element.name);
             draft_.error(
                 element.place, fmt::format("{}: {}", what, is_queue ? queue_form : program_name_form),
                 !is_queue && is_program_name(guess) ? fmt::format("write [{}.{}]", child.key, guess) : "");
@@ -161,8 +162,8 @@ class Reader {
         if (const auto* route = std::get_if<Route*>(&target); route && !check_route_goes(**route, path)) {
             return;
         }
-        for (const auto* key : keys_of(pattern)) {
-            const auto key_path = join_path(path, key->name);
+        for (const Key* key : keys_of(pattern)) {
+            const std::string key_path = join_path(path, key->name);
             if (!key->applies || key->applies(target) || !draft_.places.has(key_path)) continue;
             draft_.error(draft_.places.of(key_path),
                          fmt::format("`{}` is only for {}", key->name, key->applies_to), "leave it out");
@@ -171,9 +172,9 @@ class Reader {
 
     // Exactly one of service and queue; what the other keys may be depends on it.
     bool check_route_goes(const Route& route, const std::string& path) {
-        const auto& places = draft_.places;
-        const auto service = join_path(path, "service"), queue = join_path(path, "queue");
-        const auto fallback = join_path(path, "fallback");
+        const Places& places = draft_.places;
+        const std::string service = join_path(path, "service"), queue = join_path(path, "queue");
+        const std::string fallback = join_path(path, "fallback");
         if (places.has(service) && places.has(queue)) {
             draft_.error(places.of(queue), "a route goes to a service or to a queue, not to both",
                          "leave out `service` or `queue`");
@@ -194,7 +195,7 @@ class Reader {
 Place Places::of(std::string_view path) const {
     while (true) {
         if (const auto at = places_.find(path); at != places_.end()) return at->second;
-        const auto end = path.rfind(separator);
+        const std::size_t end = path.rfind(separator);
         if (end == path.npos) return {};
         path = path.substr(0, end);
     }

@@ -19,7 +19,7 @@ std::string heading(const Section& row) {
 }
 
 std::string default_text(const Key& key, std::string_view pattern) {
-    const auto value = default_of(key, pattern);
+    const Json value = default_of(key, pattern);
     return value.is_null() ? "" : toml_text(value);
 }
 
@@ -30,8 +30,8 @@ bool is_about(const Section& row, std::string_view topic) {
 }
 
 std::string text_of_key(const Key& key, std::string_view pattern) {
-    auto text = fmt::format("  {}\n      {}\n      {}", key.name, key.doc, allowed(key));
-    if (const auto value = default_text(key, pattern); !value.empty()) {
+    std::string text = fmt::format("  {}\n      {}\n      {}", key.name, key.doc, allowed(key));
+    if (const std::string value = default_text(key, pattern); !value.empty()) {
         text += fmt::format("; else {}", value);
     }
     if (!key.applies_to.empty()) text += fmt::format("\n      only for {}", key.applies_to);
@@ -45,10 +45,10 @@ std::string markdown_cell(std::string text) {
 }
 
 std::string markdown_row(const Key& key, std::string_view pattern) {
-    auto doc = std::string(key.doc);
+    std::string doc(key.doc);
     if (!key.applies_to.empty()) doc += fmt::format(" Only for {}.", key.applies_to);
     if (!key.caveat.empty()) doc += fmt::format(" *{}*", key.caveat);
-    const auto value = default_text(key, pattern);
+    const std::string value = default_text(key, pattern);
     return fmt::format("| `{}` | {} | {} | {} | `{} = {}` |\n", key.name, markdown_cell(allowed(key)),
                        value.empty() ? "" : "`" + markdown_cell(value) + "`", markdown_cell(std::move(doc)),
                        key.name, markdown_cell(std::string(key.example)));
@@ -107,16 +107,16 @@ Json schema_of_value(const Key& key) {
 
 Json schema_of_section(const Section& row) {
     Json properties = Json::object();
-    for (const auto* key : keys_of(row.pattern)) {
-        auto value = schema_of_value(*key);
+    for (const Key* key : keys_of(row.pattern)) {
+        Json value = schema_of_value(*key);
         value["description"] = fmt::format("{} {}", key->doc, allowed(*key));
-        if (auto otherwise = default_of(*key, row.pattern); !otherwise.is_null()) {
+        if (Json otherwise = default_of(*key, row.pattern); !otherwise.is_null()) {
             value["default"] = otherwise;
         }
         properties[key->name] = std::move(value);
     }
-    for (const auto* child : children(row.pattern)) {
-        auto table = schema_of_section(*child);
+    for (const Section* child : children(row.pattern)) {
+        Json table = schema_of_section(*child);
         if (child->named) {
             table = {
                 {"type", "object"}, {"additionalProperties", std::move(table)}, {"description", child->doc}};
@@ -133,28 +133,28 @@ Json schema_of_section(const Section& row) {
 
 std::string reference_text(std::string_view topic) {
     std::string text;
-    for (const auto& row : sections()) {
+    for (const Section& row : sections()) {
         if (!is_about(row, topic)) continue;
         if (!text.empty()) text += "\n";
         text += fmt::format("{}\n  {}\n\n", heading(row), row.doc);
-        for (const auto* key : keys_of(row.pattern)) text += text_of_key(*key, row.pattern);
+        for (const Key* key : keys_of(row.pattern)) text += text_of_key(*key, row.pattern);
     }
     return text;
 }
 
 std::string reference_markdown() {
     std::string text(preface);
-    for (const auto& row : sections()) {
+    for (const Section& row : sections()) {
         text += fmt::format("\n## {}\n\n{}\n\n",
                             row.pattern.empty() ? heading(row) : "`" + heading(row) + "`", row.doc);
         text += "| key | value | default | meaning | example |\n|---|---|---|---|---|\n";
-        for (const auto* key : keys_of(row.pattern)) text += markdown_row(*key, row.pattern);
+        for (const Key* key : keys_of(row.pattern)) text += markdown_row(*key, row.pattern);
     }
     return text;
 }
 
 Json json_schema() {
-    auto schema = schema_of_section(section(""));
+    Json schema = schema_of_section(section(""));
     schema["$schema"] = "http://json-schema.org/draft-07/schema#";
     schema["title"] = "havn.toml";
     return schema;

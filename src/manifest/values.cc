@@ -16,12 +16,12 @@ namespace havn::manifest {
 namespace {
 
 std::optional<std::int64_t> duration_count(std::string_view text) {
-    const auto parsed = parse_duration(text);
+    const Result<milliseconds> parsed = parse_duration(text);
     if (!parsed) return std::nullopt;
     return parsed->count();
 }
 std::optional<std::int64_t> size_count(std::string_view text) {
-    const auto parsed = parse_size(text);
+    const Result<std::uint64_t> parsed = parse_size(text);
     if (!parsed) return std::nullopt;
     return static_cast<std::int64_t>(*parsed);
 }
@@ -32,7 +32,7 @@ bool is_count(std::string_view text) {
 
 // A bare number for a size: bytes if that many are allowed, else the unit that makes it so.
 std::string likely_size(const Key& key, std::int64_t number) {
-    for (const auto unit : {"B", "K", "M", "G"}) {
+    for (const char* unit : {"B", "K", "M", "G"}) {
         const auto size = size_count(fmt::format("{}{}", number, unit));
         if (size && *size >= key.min && *size <= key.max) return fmt::format("\"{}{}\"", number, unit);
     }
@@ -64,7 +64,7 @@ std::string respelled(const Key& key, const std::string& text) {
     if (!text.contains(' ')) guesses.insert(guesses.end(), {"/" + text, "0.0.0.0" + text, "0.0.0.0:" + text});
     if (text.starts_with("*:")) guesses.push_back("0.0.0.0" + text.substr(1));
     if (text.starts_with("localhost:")) guesses.push_back("127.0.0.1" + text.substr(9));
-    for (const auto& guess : guesses) {
+    for (const std::string& guess : guesses) {
         if (key.valid && key.valid(guess)) return toml_text(guess);
     }
     return std::string(key.example);
@@ -130,7 +130,7 @@ std::optional<Problem> read_text(const Key& key, const Node& node, std::string& 
     const auto* text = std::get_if<std::string>(&node.value);
     if (!text) return wrong(key, node);
     if (key.valid == is_amqp_url) {
-        if (const auto url = parse_amqp_url(*text); !url) {
+        if (const Result<AmqpUrl> url = parse_amqp_url(*text); !url) {
             return Problem{node.place,
                            fmt::format("`{}` is {}: {}", key.name, found(node), url.error().message),
                            url.error().remedy};
@@ -144,14 +144,14 @@ std::optional<Problem> read_text(const Key& key, const Node& node, std::string& 
 
 std::optional<Problem> read_texts(const Key& key, const Node& node, std::vector<std::string>& slot) {
     const auto* items = std::get_if<Node::Array>(&node.value);
-    const auto count = !items ? 0 : static_cast<std::int64_t>(items->size());
+    const std::int64_t count = !items ? 0 : static_cast<std::int64_t>(items->size());
     if (!items || count < key.min || count > key.max) return wrong(key, node);
     std::vector<std::string> texts;
-    for (const auto& item : *items) {
+    for (const Node& item : *items) {
         const auto* text = std::get_if<std::string>(&item.value);
         if (!text) return wrong_item(key, item, "");
         if (key.valid && !key.valid(*text)) {
-            auto guess = respelled(key, *text);
+            std::string guess = respelled(key, *text);
             return wrong_item(key, item, guess == key.example ? "" : guess);
         }
         if (std::ranges::find(texts, *text) != texts.end()) {
@@ -168,7 +168,7 @@ std::optional<Problem> read_integers(const Key& key, const Node& node, std::vect
     const auto* items = std::get_if<Node::Array>(&node.value);
     if (!items || items->size() > 1'000) return wrong(key, node);
     std::vector<std::uint32_t> numbers;
-    for (const auto& item : *items) {
+    for (const Node& item : *items) {
         const auto* number = std::get_if<std::int64_t>(&item.value);
         if (!number || *number < key.min || *number > key.max) return wrong_item(key, item, "");
         numbers.push_back(static_cast<std::uint32_t>(*number));
@@ -204,7 +204,7 @@ std::optional<Problem> read_env(const Key& key, const Node& node, std::map<std::
 std::optional<Problem> read_backoff(const Key& key, const Node& node, Backoff& slot) {
     const auto* text = std::get_if<std::string>(&node.value);
     if (!text) return wrong(key, node);
-    const auto dots = text->find("..");
+    const std::size_t dots = text->find("..");
     const auto first = duration_count(text->substr(0, dots));
     const auto last = dots == text->npos ? first : duration_count(text->substr(dots + 2));
     if (!first || !last || *first > *last || *last > key.max) {
@@ -217,7 +217,7 @@ std::optional<Problem> read_backoff(const Key& key, const Node& node, Backoff& s
 template <class Choice>
 std::optional<Problem> read_choice(const Key& key, const Node& node, Choice& slot) {
     const auto* text = std::get_if<std::string>(&node.value);
-    const auto names = split(key.choices, '|');
+    const std::vector<std::string> names = split(key.choices, '|');
     const auto at = !text ? names.end() : std::ranges::find(names, *text);
     if (at == names.end()) return wrong(key, node, "");
     using Enum = std::conditional_t<std::is_enum_v<Choice>, Choice, Balance>;
@@ -330,16 +330,17 @@ std::string allowed(const Key& key) {
 Json default_of(const Key& key, std::string_view pattern) {
     Manifest scratch;
     std::vector<const Section*> path;
-    for (auto at = pattern; !at.empty(); at = section(at).parent) path.insert(path.begin(), &section(at));
+    for (std::string_view at = pattern; !at.empty(); at = section(at).parent)
+        path.insert(path.begin(), &section(at));
     Target target = &scratch;
-    for (const auto* step : path) target = step->open(target, "x");
+    for (const Section* step : path) target = step->open(target, "x");
     return value_of(key, key.slot(target));
 }
 
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;
     while (true) {
-        const auto at = text.find(separator);
+        const std::size_t at = text.find(separator);
         parts.emplace_back(text.substr(0, at));
         if (at == text.npos) return parts;
         text.remove_prefix(at + 1);

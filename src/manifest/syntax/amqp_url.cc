@@ -29,9 +29,10 @@ std::optional<std::string> decoded(std::string_view text) {
 }
 
 Result<> read_credentials(std::string_view text, AmqpUrl& url) {
-    const auto colon = text.find(':');
-    const auto user = decoded(text.substr(0, colon));
-    const auto password = colon == text.npos ? std::string() : decoded(text.substr(colon + 1));
+    const std::size_t colon = text.find(':');
+    const std::optional<std::string> user = decoded(text.substr(0, colon));
+    const std::optional<std::string> password =
+        colon == text.npos ? std::string() : decoded(text.substr(colon + 1));
     if (!user || user->empty() || !password) {
         return bad("the part before @ must be USER:PASSWORD, percent-encoded");
     }
@@ -50,15 +51,15 @@ bool is_ip_address(std::string host) {
 }
 
 Result<> read_host(std::string_view text, AmqpUrl& url) {
-    const auto bracket = text.starts_with('[') ? text.find(']') : 0;
+    const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
     if (bracket == text.npos) return bad("[ without ]");
-    const auto colon = text.find(':', bracket);
+    const std::size_t colon = text.find(':', bracket);
     url.host = text.substr(0, colon);
-    const auto odd = url.host.find_first_of(" \t\"'<>\\%@");
+    const std::size_t odd = url.host.find_first_of(" \t\"'<>\\%@");
     if (url.host.empty() || odd != url.host.npos) return bad("it has no host");
     if (!is_ip_address(url.host)) return bad("the host must be an IP address or localhost, not a name");
     if (colon == text.npos) return {};
-    const auto digits = text.substr(colon + 1);
+    const std::string_view digits = text.substr(colon + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
     if (error != std::errc() || end != digits.data() + digits.size() || url.port == 0) {
         return bad("the port must be a number from 1 to 65535");
@@ -76,25 +77,25 @@ Result<AmqpUrl> parse_amqp_url(std::string_view text) {
     }
     if (!text.starts_with("amqp://")) return bad("it must begin with amqp://");
     AmqpUrl url;
-    auto authority = text.substr(7);
-    const auto slash = authority.find('/');
+    std::string_view authority = text.substr(7);
+    const std::size_t slash = authority.find('/');
     if (slash != authority.npos) {
-        const auto path = authority.substr(slash + 1);
-        const auto vhost = decoded(path);
+        const std::string_view path = authority.substr(slash + 1);
+        const std::optional<std::string> vhost = decoded(path);
         if (!vhost || path.find_first_of("/?#") != path.npos) {
             return bad("write the vhost / as %2F, or leave it out");
         }
         if (!vhost->empty()) url.vhost = *vhost;
         authority = authority.substr(0, slash);
     }
-    const auto at = authority.rfind('@');
+    const std::size_t at = authority.rfind('@');
     if (at != authority.npos) {
-        if (auto read = read_credentials(authority.substr(0, at), url); !read) {
+        if (Result<> read = read_credentials(authority.substr(0, at), url); !read) {
             return std::unexpected(read.error());
         }
         authority.remove_prefix(at + 1);
     }
-    if (auto read = read_host(authority, url); !read) return std::unexpected(read.error());
+    if (Result<> read = read_host(authority, url); !read) return std::unexpected(read.error());
     return url;
 }
 

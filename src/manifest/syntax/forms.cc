@@ -44,7 +44,7 @@ bool is_label(std::string_view label) {
 
 std::string_view trimmed(std::string_view text) {
     static constexpr std::string_view blanks = " \t\r\f\v";
-    const auto first = text.find_first_not_of(blanks);
+    const std::size_t first = text.find_first_not_of(blanks);
     if (first == text.npos) return {};
     return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
@@ -57,17 +57,17 @@ bool is_queue_name(std::string_view text) {
 }
 
 bool is_listen_address(std::string_view text) {
-    const auto colon = text.rfind(':');
+    const std::size_t colon = text.rfind(':');
     if (colon == text.npos || !is_number(text.substr(colon + 1), 1, 65'535)) return false;
-    auto host = text.substr(0, colon);
+    std::string_view host = text.substr(0, colon);
     if (!host.starts_with('[')) return is_address(AF_INET, host);
     if (!host.ends_with(']')) return false;
     return is_address(AF_INET6, host.substr(1, host.size() - 2));
 }
 
 bool is_cidr(std::string_view text) {
-    const auto slash = text.find('/');
-    const auto host = text.substr(0, slash);
+    const std::size_t slash = text.find('/');
+    const std::string_view host = text.substr(0, slash);
     const bool v4 = is_address(AF_INET, host);
     if (!v4 && !is_address(AF_INET6, host)) return false;
     return slash == text.npos || is_number(text.substr(slash + 1), 0, v4 ? 32 : 128);
@@ -120,7 +120,7 @@ bool is_host(std::string_view text) {
     if (text.size() > 253) return false;
     if (text.starts_with("*.")) text.remove_prefix(2);
     while (true) {
-        const auto dot = text.find('.');
+        const std::size_t dot = text.find('.');
         if (!is_label(text.substr(0, dot))) return false;
         if (dot == text.npos) return true;
         text.remove_prefix(dot + 1);
@@ -144,7 +144,7 @@ bool is_route_path(std::string_view text) {
     if (text.ends_with('/')) text.remove_suffix(1);
     while (!text.empty()) {
         text.remove_prefix(1);
-        const auto segment = text.substr(0, text.find('/'));
+        const std::string_view segment = text.substr(0, text.find('/'));
         if (segment.empty() || segment == "." || segment == "..") return false;
         text.remove_prefix(segment.size());
     }
@@ -154,7 +154,7 @@ bool is_route_path(std::string_view text) {
 // Requests are matched decoded, and what readers of paths disagree on cannot be a rule.
 bool is_plainly_written_path(std::string_view text) {
     if (text.find_first_of(";\\") != text.npos) return false;
-    for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
+    for (std::size_t at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
         if (!is_escape_beyond_ascii(text.substr(at, 3))) return false;
     }
     return true;

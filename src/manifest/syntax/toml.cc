@@ -127,9 +127,9 @@ class Precheck {
 };
 
 SyntaxError syntax_error(std::string_view text, const Precheck::Finding& finding, std::string_view file) {
-    const auto before = text.substr(0, finding.at);
+    const std::string_view before = text.substr(0, finding.at);
     const auto line = std::ranges::count(before, '\n') + 1;
-    const auto column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
     return {{std::string(file), static_cast<int>(line), static_cast<int>(column)}, finding.message};
 }
 

@@ -37,7 +37,7 @@ Node tree_of(const Json& json) {
             return {{}, json.get<std::int64_t>()};
         case Json::value_t::array: {
             Node::Array items;
-            for (const auto& item : json) items.push_back(tree_of(item));
+            for (const Json& item : json) items.push_back(tree_of(item));
             return {{}, std::move(items)};
         }
         case Json::value_t::object: {
