@@ -173,7 +173,7 @@ class Checker {
         return nullptr;
     }
 
-    // Every circle is reported once, where its last member closes it. (One that names itself has its own error.)
+    // Every circle is reported once, where its last member closes it. One of itself alone has its own error.
     void check_circles() {
         std::vector<std::string_view> names = services_;
         names.insert(names.end(), workers_.begin(), workers_.end());

@@ -172,8 +172,9 @@ std::string hint_for_unknown(std::string_view pattern, std::string_view name) {
     std::vector<std::string_view> known;
     for (const Key* key : keys_of(pattern)) known.push_back(key->name);
     for (const Section* child : children(pattern)) known.push_back(child->key);
-    if (const std::string_view best = nearest(name, known); !best.empty())
+    if (const std::string_view best = nearest(name, known); !best.empty()) {
         return fmt::format("did you mean `{}`?", best);
+    }
     return elsewhere_hint(name);
 }
 

@@ -164,8 +164,9 @@ void add_effect(Change& change, Effect effect, Target from, Target to) {
 
 // Empty: it adds nothing.
 std::string effect_of_adding(Target target) {
-    if (const Program* program = program_of(target))
+    if (const Program* program = program_of(target)) {
         return "starts " + counted(program->instances, "instance");
+    }
     if (std::holds_alternative<Route*>(target)) return "applies to new requests";
     if (std::holds_alternative<Queue*>(target)) return "declares a durable queue";
     if (const auto* gateway = std::get_if<Gateway*>(&target)) {
@@ -181,8 +182,9 @@ std::string effect_of_adding(Target target) {
 }
 
 std::string effect_of_removing(Target target) {
-    if (const Program* program = program_of(target))
+    if (const Program* program = program_of(target)) {
         return "stops " + counted(program->instances, "instance");
+    }
     if (std::holds_alternative<Queue*>(target)) {
         return "the queue and its messages stay; without the limits of the manifest";
     }

@@ -136,8 +136,9 @@ class Reader {
 
     void check_name(const Section& child, Target target, const Entry& element) {
         if (auto* route = std::get_if<Route*>(&target)) {
-            if (std::optional<Problem> problem = split_route_key(**route, element.place))
+            if (std::optional<Problem> problem = split_route_key(**route, element.place)) {
                 draft_.report(std::move(*problem));
+            }
             return;
         }
         const bool is_queue = std::holds_alternative<Queue*>(target);

@@ -330,8 +330,9 @@ std::string allowed(const Key& key) {
 Json default_of(const Key& key, std::string_view pattern) {
     Manifest scratch;
     std::vector<const Section*> path;
-    for (std::string_view at = pattern; !at.empty(); at = section(at).parent)
+    for (std::string_view at = pattern; !at.empty(); at = section(at).parent) {
         path.insert(path.begin(), &section(at));
+    }
     Target target = &scratch;
     for (const Section* step : path) target = step->open(target, "x");
     return value_of(key, key.slot(target));

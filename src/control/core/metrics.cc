@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text/prometheus.h"
+#include "contract/supervisor.h"
 
 namespace havn::control {
 
@@ -19,9 +20,12 @@ std::string process_metrics(const Json& processes) {
     std::vector<Row> rows;
     std::set<std::tuple<std::string, std::string>> written;  // while an instance is replaced there are two
     for (const Json& process : processes) {
-        Row row{process.value("name", ""),     std::to_string(process.value("instance", 1)),
-                process.value("kind", ""),     process.value("state", ""),
-                process.value("restarts", 0u), process.contains("refuses")};
+        Row row{.name = supervisor::shown_name(text_of(process, "app"), text_of(process, "name")),
+                .instance = std::to_string(process.value("instance", 1)),
+                .kind = process.value("kind", ""),
+                .state = process.value("state", ""),
+                .restarts = process.value("restarts", 0u),
+                .refuses = process.contains("refuses")};
         if (written.emplace(row.name, row.instance).second) rows.push_back(std::move(row));
     }
     prometheus::Writer out;

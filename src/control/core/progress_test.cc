@@ -476,5 +476,51 @@ TEST(Progress, rows_that_make_no_sense_are_passed_over) {
     EXPECT_FALSE(progress.settled());
 }
 
+// --- several applications
+
+supervisor::Program program_of(const std::string& app, const std::string& name,
+                               std::vector<std::string> depends_on = {}) {
+    supervisor::Program made = program(name, 1, std::move(depends_on));
+    made.app = app;
+    return made;
+}
+
+Json row_of(const std::string& app, Json row) {
+    row["app"] = app;
+    return row;
+}
+
+TEST(Progress, programs_of_one_name_in_two_applications_are_two) {
+    Progress progress(desired({program_of("bakery", "web"), program_of("shop", "web")}),
+                      {.names = {"shop/web"}}, Json::array(), start);
+    progress.on(
+        table({row_of("bakery", row("web", 1, "ready", 10)), row_of("shop", row("web", 1, "starting", 11))}),
+        start);
+    EXPECT_FALSE(progress.settled()) << "the other one being ready is no matter";
+    progress.on(
+        table({row_of("bakery", row("web", 1, "backoff", 0)), row_of("shop", row("web", 1, "ready", 11))}),
+        start);
+    EXPECT_TRUE(progress.ok());
+    EXPECT_EQ(progress.outcomes().front().name, "shop/web");
+    EXPECT_EQ(progress.services(), std::set<std::string>{"shop/web"});
+}
+
+TEST(Progress, a_dependency_is_one_of_the_same_application) {
+    Progress progress(
+        desired({program_of("bakery", "api"), program_of("shop", "api"), program_of("shop", "web", {"api"})}),
+        {.names = {"shop/web"}}, Json::array(), start);
+    progress.on(
+        table({row_of("bakery", row("api", 1, "backoff", 0)), row_of("shop", row("api", 1, "starting", 11)),
+               row_of("shop", row("web", 1, "waiting", 0))}),
+        start);
+    EXPECT_FALSE(progress.settled()) << "its own api is on its way";
+    progress.on(
+        table({row_of("bakery", row("api", 1, "ready", 10)), row_of("shop", row("api", 1, "backoff", 0)),
+               row_of("shop", row("web", 1, "waiting", 0))}),
+        start);
+    EXPECT_TRUE(progress.settled());
+    EXPECT_EQ(text_of(progress), "shop/web: 0 of 1 ready; shop/web.1 waits for shop/api, which is not ready");
+}
+
 }  // namespace
 }  // namespace havn::control

@@ -25,7 +25,7 @@ void ComponentLink::try_again() {
     wake_.cancel();
 }
 
-Task<void> ComponentLink::keep_told() {
+Task<void> ComponentLink::keep_informed() {
     for (;;) {
         std::optional<Components::Update> update = components_.next(io::now());
         if (!update) {

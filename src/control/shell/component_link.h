@@ -1,5 +1,5 @@
-// Keeps gateway and broker told of the configuration in force, and asks them things: the shell of Components
-// (core/components.h), which decides who is told when.
+// Keeps gateway and broker informed of the configuration in force, and asks them things: the shell of
+// Components (core/components.h), which decides who is to be told and when.
 #pragma once
 
 #include <map>
@@ -29,8 +29,8 @@ class ComponentLink {
     // Somebody asked for a change, and has mostly just removed what was in the way.
     void try_again();
 
-    // Tells whoever does not know yet, for ever.
-    Task<void> keep_told();
+    // Tells whoever does not know the configuration yet; never returns.
+    Task<void> keep_informed();
 
     // Whether the gateway sends requests to every instance of `services` (empty: of all) that the table calls
     // ready.

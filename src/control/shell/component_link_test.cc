@@ -34,7 +34,7 @@ struct ComponentLinkTest : testing::Test {
         ASSERT_TRUE(gateway.listen("run/gateway.sock"));
         link.on_table([this] { components.wake(); });
         loop.spawn(link.receive());
-        loop.spawn(components.keep_told());
+        loop.spawn(components.keep_informed());
     }
     void TearDown() override {
         std::filesystem::current_path(before);

@@ -76,7 +76,7 @@ Task<void> Process::start() {
     }
     supervisor_.ready();
     loop_.spawn(reconciler_.keep_time());
-    co_await components_.keep_told();
+    co_await components_.keep_informed();
 }
 
 int run() {
