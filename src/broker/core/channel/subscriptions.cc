@@ -25,14 +25,6 @@ std::int32_t priority_of(Table arguments) {
 
 }  // namespace
 
-bool Subscriptions::has_credit(const Subscription& subscription) {
-    if (!subscription.settings().no_ack) {
-        if (subscription.prefetch != 0 && subscription.unacked >= subscription.prefetch) return false;
-        if (channel_prefetch_ != 0 && channel_unacked_ >= channel_prefetch_) return false;
-    }
-    return context_.out.has_room();
-}
-
 void Subscriptions::deliver(Subscription& subscription, Delivery& delivery) {
     const Message& message = *delivery.content;
     const bool redelivered = delivery.entry.redelivered != 0;

@@ -37,7 +37,13 @@ class Subscriptions {
     Outcome on_recover_async(const amqp::BasicRecoverAsync& method);
 
     // For its subscriptions.
-    bool has_credit(const Subscription& subscription);
+    bool has_credit(const Subscription& subscription) {
+        if (!subscription.settings().no_ack) {
+            if (subscription.prefetch != 0 && subscription.unacked >= subscription.prefetch) return false;
+            if (channel_prefetch_ != 0 && channel_unacked_ >= channel_prefetch_) return false;
+        }
+        return context_.out.has_room();
+    }
     void deliver(Subscription& subscription, Delivery& delivery);
     void on_queue_deleted(Subscription& subscription);  // forgets it and tells the client
 

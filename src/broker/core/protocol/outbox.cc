@@ -28,12 +28,6 @@ void Outbox::drop_held() {
     held_until_ = 0;
 }
 
-bool Outbox::has_room() {
-    if (unread() < room_bytes) return true;
-    room_is_wanted_ = true;
-    return false;
-}
-
 bool Outbox::room_is_back() {
     if (!room_is_wanted_ || unread() >= room_bytes) return false;
     room_is_wanted_ = false;

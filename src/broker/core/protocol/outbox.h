@@ -74,7 +74,11 @@ class Outbox {
 
     // How much the client leaves unread.
     std::size_t unread() const { return output_.size() + unsent_; }
-    bool has_room();      // for deliveries; asks to be told when there is again
+    bool has_room() {  // for deliveries; asks to be told when there is again
+        if (unread() < room_bytes) return true;
+        room_is_wanted_ = true;
+        return false;
+    }
     bool room_is_back();  // whether somebody asked, and there is: tells it once
     bool is_choked() const { return choked_; }
     void note_choked() { choked_ = unread() > choked_bytes; }

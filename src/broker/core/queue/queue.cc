@@ -108,13 +108,13 @@ std::optional<Delivery> Queue::get(bool no_ack) {
             try_again_later();
             break;
         }
-        Delivery delivery;
-        delivery.entry = ready_.take(delivery.place);
         if (!found) {
-            vhost_.store().settle(delivery.entry);
+            settle_front();
             continue;
         }
-        delivery.content = with_attempts(delivery.entry, *found);
+        MessagePtr content = with_attempts(ready_.front(), *found);
+        LanePlace place;
+        Delivery delivery{ready_.take(place), place, std::move(content)};
         ++tally_.delivered;
         if (!no_ack) {
             ++unacked_.count;
@@ -279,24 +279,32 @@ void Queue::deliver_ready() {
         if (must_wait_for_memory(ready_.front())) return;
         const Result<MessagePtr> message = vhost_.store().content(ready_.front());
         if (!message && !is_lost(message.error())) return try_again_later();
-        Delivery delivery;
-        delivery.entry = ready_.take(delivery.place);
-        if (!message) {
-            vhost_.store().settle(delivery.entry);
+        if (message) {
+            deliver_front(*consumer, with_attempts(ready_.front(), *message));
         } else {
-            delivery.content = with_attempts(delivery.entry, *message);
-            ++tally_.delivered;
-            if (!consumer->settings().no_ack) {
-                ++unacked_.count;
-                unacked_.bytes += delivery.entry.size;
-                consumer->deliver(delivery);
-            } else {
-                consumer->deliver(delivery);
-                vhost_.store().settle(delivery.entry);
-            }
+            settle_front();
         }
         drop_expired(now());
     }
+}
+
+void Queue::deliver_front(Consumer& consumer, MessagePtr content) {
+    LanePlace place;
+    Delivery delivery{ready_.take(place), place, std::move(content)};
+    ++tally_.delivered;
+    if (consumer.settings().no_ack) {
+        consumer.deliver(delivery);
+        return vhost_.store().settle(delivery.entry);
+    }
+    ++unacked_.count;
+    unacked_.bytes += delivery.entry.size;
+    consumer.deliver(delivery);
+}
+
+void Queue::settle_front() {
+    LanePlace place;
+    Entry entry = ready_.take(place);
+    vhost_.store().settle(entry);
 }
 
 bool Queue::must_wait_for_memory(const Entry& entry) {

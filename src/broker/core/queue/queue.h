@@ -121,6 +121,8 @@ class Queue {
     Milliseconds now() const;
     void schedule();
     void deliver_ready();
+    void deliver_front(Consumer& consumer, MessagePtr content);
+    void settle_front();  // its content is lost for good
     bool must_wait_for_memory(const Entry& entry);
     void drop_expired(Milliseconds before);
     void drop_excess();

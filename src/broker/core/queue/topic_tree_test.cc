@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <span>
 #include <sstream>
 
 #include "broker/core/queue/exchange.h"
