@@ -195,25 +195,23 @@ void Connection::on_channel_frame(const Frame& frame) {
     if (id == ChannelClose::id || id == ChannelCloseOk::id) {
         return close_channel(*channel, id == ChannelClose::id);
     }
-    if (!channel->closing()) on_frame_of(*channel, frame, id);
+    if (channel->closing()) return;
+    const Outcome outcome = is_method
+                                ? channel->on_method(id, frame.payload.substr(sizeof id))
+                                : channel->on_content(static_cast<FrameType>(frame.type), frame.payload);
+    publishing_ = channel;
+    if (!outcome) return on_fault(*channel, outcome.error());
+    if (channel->listed || !channel->has_confirms()) return;
+    channel->listed = true;
+    confirming_.push_back(channel);
 }
 
-void Connection::on_frame_of(Channel& channel, const Frame& frame, MethodId id) {
-    const FrameType type{frame.type};
-    const Outcome outcome = type == FrameType::method ? channel.on_method(id, frame.payload.substr(sizeof id))
-                                                      : channel.on_content(type, frame.payload);
-    publishing_ = &channel;
-    if (outcome) {
-        if (!channel.has_confirms() || channel.listed) return;
-        channel.listed = true;
-        confirming_.push_back(&channel);
-        return;
-    }
+void Connection::on_fault(Channel& channel, const Fault& fault) {
     const MethodId cause = channel.current_method();
-    if (closes_channel_only(outcome.error().code)) {
-        fail_channel(channel, outcome.error(), cause);
+    if (closes_channel_only(fault.code)) {
+        fail_channel(channel, fault, cause);
     } else {
-        fail(outcome.error(), cause);
+        fail(fault, cause);
     }
 }
 

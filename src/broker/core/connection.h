@@ -112,7 +112,7 @@ class Connection {
     Outcome on_connection_method(amqp::MethodId id, std::string_view arguments);
     void begin_to_run();
     void on_channel_frame(const amqp::Frame& frame);
-    void on_frame_of(Channel& channel, const amqp::Frame& frame, amqp::MethodId id);
+    void on_fault(Channel& channel, const Fault& fault);
     Outcome open_channel(std::uint16_t number);
     void close_channel(Channel& channel, bool answer);
     void forget_input_of(const Channel& channel);

@@ -70,10 +70,6 @@ std::expected<bool, Fault> ContentAssembler::complete(std::string_view body) {
     return true;
 }
 
-void ContentAssembler::release() {
-    if (!body_.empty()) drop();
-}
-
 void ContentAssembler::drop() {
     expected_ = Expected::method;
     std::string().swap(body_);  // assigning an empty string would keep the memory

@@ -42,7 +42,9 @@ class ContentAssembler {
     std::expected<bool, Fault> on_header(std::string_view payload);
     std::expected<bool, Fault> on_body(std::string_view payload);
     Content& content() { return content_; }
-    void release();
+    void release() {
+        if (!body_.empty()) drop();
+    }
 
     void detach_from_input();
     void drop();  // what has begun is not wanted any more

@@ -11,21 +11,6 @@ Outcome Publisher::on_publish(const BasicPublish& method) {
     return {};
 }
 
-Outcome Publisher::on_header(std::string_view payload) {
-    const std::expected<bool, Fault> whole = assembler_.on_header(payload);
-    if (!whole) return std::unexpected(whole.error());
-    return *whole ? publish(assembler_.content()) : Outcome{};
-}
-
-Outcome Publisher::on_body(std::string_view payload) {
-    const std::expected<bool, Fault> whole = assembler_.on_body(payload);
-    if (!whole) return std::unexpected(whole.error());
-    if (!*whole) return {};
-    Outcome outcome = publish(assembler_.content());
-    assembler_.release();
-    return outcome;
-}
-
 Outcome Publisher::on_confirm_select(const ConfirmSelect& method) {
     confirms_.turn_on();
     if (!method.nowait) context_.send(ConfirmSelectOk{});
@@ -45,7 +30,8 @@ Outcome Publisher::check_properties(const Properties& properties) const {
     return {};
 }
 
-Outcome Publisher::publish(Content& content) {
+Outcome Publisher::publish() {
+    Content& content = assembler_.content();
     constexpr auto unusual = Properties::has_user_id | Properties::has_expiration | Properties::has_reply_to;
     if (content.properties.flags & unusual) {
         if (auto ok = check_properties(content.properties); !ok) return ok;

@@ -19,8 +19,8 @@ class Publisher {
         : context_(context), replies_(replies), assembler_(context) {}
 
     Outcome on_publish(const amqp::BasicPublish& method);
-    Outcome on_header(std::string_view payload);
-    Outcome on_body(std::string_view payload);
+    Outcome on_header(std::string_view payload) { return on_content(assembler_.on_header(payload)); }
+    Outcome on_body(std::string_view payload) { return on_content(assembler_.on_body(payload)); }
     Outcome on_confirm_select(const amqp::ConfirmSelect& method);
 
     ContentAssembler& assembler() { return assembler_; }
@@ -31,7 +31,14 @@ class Publisher {
   private:
     using Content = ContentAssembler::Content;
 
-    Outcome publish(Content& content);
+    Outcome on_content(const std::expected<bool, Fault>& whole) {
+        if (!whole) return std::unexpected(whole.error());
+        if (!*whole) return {};
+        Outcome outcome = publish();
+        assembler_.release();
+        return outcome;
+    }
+    Outcome publish();
     Outcome check_properties(const amqp::Properties& properties) const;
     bool drop_full_queues(const Content& content);
     void return_message(const Content& content);
