@@ -20,7 +20,7 @@ void ContentAssembler::begin(const BasicPublish& method) {
     expected_ = Expected::header;
 }
 
-std::expected<bool, Fault> ContentAssembler::on_header(std::string_view payload) {
+Outcome ContentAssembler::on_header(std::string_view payload) {
     if (expected_ != Expected::header) {
         return refuse(ReplyCode::unexpected_frame, "expected {}, got a content header instead",
                       expected_ == Expected::body ? "content body" : "a method");
@@ -44,10 +44,10 @@ std::expected<bool, Fault> ContentAssembler::on_header(std::string_view payload)
     if (body_size_ == 0) return complete({});
     expected_ = Expected::body;
     detached_ = false;
-    return false;
+    return {};
 }
 
-std::expected<bool, Fault> ContentAssembler::on_body(std::string_view payload) {
+Outcome ContentAssembler::on_body(std::string_view payload) {
     if (expected_ != Expected::body) {
         return refuse(ReplyCode::unexpected_frame, "expected {}, got a content body instead",
                       expected_ == Expected::header ? "content header" : "a method");
@@ -60,14 +60,14 @@ std::expected<bool, Fault> ContentAssembler::on_body(std::string_view payload) {
     if (body_.empty()) body_.reserve(std::min(body_size_, reserved_bytes_max));
     body_.append(payload);
     note_unfinished();
-    if (body_.size() < body_size_) return false;
+    if (body_.size() < body_size_) return {};
     return complete(body_);
 }
 
-std::expected<bool, Fault> ContentAssembler::complete(std::string_view body) {
+Outcome ContentAssembler::complete(std::string_view body) {
     expected_ = Expected::method;
     content_.body = body;
-    return true;
+    return {};
 }
 
 void ContentAssembler::drop() {

@@ -37,10 +37,11 @@ class ContentAssembler {
     bool expects_method() const { return expected_ == Expected::method; }
     std::string_view expected_frame() const { return expected_ == Expected::header ? "header" : "body"; }
 
-    // True: the content is whole; it is content(). release() follows when it has been used.
+    // After on_header() or on_body(): the content is whole when a method is expected again. It is content(),
+    // and release() follows when it has been used.
     void begin(const amqp::BasicPublish& method);
-    std::expected<bool, Fault> on_header(std::string_view payload);
-    std::expected<bool, Fault> on_body(std::string_view payload);
+    Outcome on_header(std::string_view payload);
+    Outcome on_body(std::string_view payload);
     Content& content() { return content_; }
     void release() {
         if (!body_.empty()) drop();
@@ -52,7 +53,7 @@ class ContentAssembler {
   private:
     enum class Expected : std::uint8_t { method, header, body };
 
-    std::expected<bool, Fault> complete(std::string_view body);
+    Outcome complete(std::string_view body);
     void note_unfinished();
 
     const ChannelContext& context_;

@@ -19,8 +19,16 @@ class Publisher {
         : context_(context), replies_(replies), assembler_(context) {}
 
     Outcome on_publish(const amqp::BasicPublish& method);
-    Outcome on_header(std::string_view payload) { return on_content(assembler_.on_header(payload)); }
-    Outcome on_body(std::string_view payload) { return on_content(assembler_.on_body(payload)); }
+    Outcome on_header(std::string_view payload) {
+        Outcome outcome = assembler_.on_header(payload);
+        if (outcome && assembler_.expects_method()) return finish();
+        return outcome;
+    }
+    Outcome on_body(std::string_view payload) {
+        Outcome outcome = assembler_.on_body(payload);
+        if (outcome && assembler_.expects_method()) return finish();
+        return outcome;
+    }
     Outcome on_confirm_select(const amqp::ConfirmSelect& method);
 
     ContentAssembler& assembler() { return assembler_; }
@@ -31,9 +39,7 @@ class Publisher {
   private:
     using Content = ContentAssembler::Content;
 
-    Outcome on_content(const std::expected<bool, Fault>& whole) {
-        if (!whole) return std::unexpected(whole.error());
-        if (!*whole) return {};
+    Outcome finish() {
         Outcome outcome = publish();
         assembler_.release();
         return outcome;

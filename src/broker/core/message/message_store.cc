@@ -15,12 +15,6 @@ void MessageStore::set_limits(std::uint64_t memory, std::uint64_t content) {
     content_bytes_max_ = content;
 }
 
-void MessageStore::admit(Entry& entry, MessagePtr message) {
-    ++entries_;
-    if (entry.id.stored() && MessagePtr::bytes_in_memory() > content_bytes_max_) return;
-    entry.message = std::move(message);
-}
-
 bool MessageStore::keeps_content(std::uint64_t bytes) const {
     return MessagePtr::bytes_in_memory() + bytes < content_bytes_max_;
 }

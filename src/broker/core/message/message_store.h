@@ -31,7 +31,11 @@ class MessageStore {
     void set_limits(std::uint64_t memory, std::uint64_t content);
 
     // An entry begins. `message` may be empty when the entry is in the log.
-    void admit(Entry& entry, MessagePtr message);
+    void admit(Entry& entry, const MessagePtr& message) {
+        ++entries_;
+        if (entry.id.stored() && MessagePtr::bytes_in_memory() > content_bytes_max_) return;
+        entry.message = message;
+    }
     bool keeps_content(std::uint64_t bytes) const;  // content of that size would stay in memory
     // As Journal::read(): Error::corrupt is for good, every other error is for the moment.
     Result<MessagePtr> content(const Entry& entry);
