@@ -28,7 +28,7 @@ def broker(havn):
 
 
 def configure(broker, config):
-    folder = f"{broker.folder}/applied/current"
+    folder = f"{broker.folder}/applied/parts"
     os.makedirs(folder, exist_ok=True)
     with open(f"{folder}/broker.json", "w") as file:
         json.dump(config, file)
