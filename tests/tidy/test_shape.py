@@ -170,11 +170,6 @@ def test_functions_are_found_with_their_first_and_last_line():
     assert not [one for one in found if one[0] in (5, 6)], found
 
 
-# Folders still to be brought to the dialect; they only get fewer.
-OTHER_DIALECT = ()
-IN_DIALECT = [path for path in CODE if not str(path).startswith(OTHER_DIALECT)]
-
-
 def without_braces(source):
     """Lines of an `if`, `else`, `for` or `while` whose statement stands on a line of its own, without braces."""
     source = blank(source)
@@ -195,7 +190,7 @@ def without_braces(source):
 
 
 def test_what_stands_on_its_own_line_stands_in_braces():
-    bare = [f"{path}:{line}" for path in IN_DIALECT for line in without_braces(text(path))]
+    bare = [f"{path}:{line}" for path in CODE for line in without_braces(text(path))]
     assert not bare, "`if (x) return y;` on one line, or braces:" + listing(bare)
 
 
@@ -206,13 +201,13 @@ def test_a_missing_brace_is_noticed():
 
 
 def test_file_local_code_is_in_an_anonymous_namespace():
-    static = [f"{path}:{number}: {line[:60]}" for path in IN_DIALECT if path.suffix == ".cc"
+    static = [f"{path}:{number}: {line[:60]}" for path in CODE if path.suffix == ".cc"
               for number, line in enumerate(text(path).splitlines(), 1) if re.match(r"static (?!_?assert)", line)]
     assert not static, "file-local code stands in `namespace {`, not behind `static`:" + listing(static)
 
 
 def test_tests_are_named_by_what_holds():
-    tests = [(path, number, line) for path in IN_DIALECT if path.suffix == ".cc"
+    tests = [(path, number, line) for path in CODE if path.suffix == ".cc"
              for number, line in enumerate(text(path).splitlines(), 1)]
     camel = [f"{path}:{number}: {line}" for path, number, line in tests
              if re.match(r"TEST(_F|_P)?\(\w+,\s*\w*[A-Z]", line)]
@@ -221,7 +216,7 @@ def test_tests_are_named_by_what_holds():
 
 def test_a_trailing_comment_breaks_no_declaration():
     """The formatter breaks a line that its comment makes too long: such a comment stands above."""
-    broken = [f"{path}:{number}: {line.strip()}" for path in IN_DIALECT for lines in [text(path).splitlines()]
+    broken = [f"{path}:{number}: {line.strip()}" for path in CODE for lines in [text(path).splitlines()]
               for number, (line, after) in enumerate(zip(lines, lines[1:]), 1)
               if re.search(r"[^=!<>]=$|^\s*void$", line) and re.search(r";\s+// ", after)]
     assert not broken, "write the comment above the line:" + listing(broken)
