@@ -1,6 +1,5 @@
 #include "gateway/core/turn/log_buffer.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace havn::gateway {
@@ -11,14 +10,15 @@ void LogBuffer::add(const AccessRecord& record) {
         deadlines_.set(*this, clock_.now() + flush_after);
     }
     append_line(lines_, record);
+    ++count_;
     if (lines_.size() >= flush_bytes) flush();
 }
 
 void LogBuffer::flush() {
     deadlines_.clear(*this);
     if (lines_.empty()) return;
-    const auto lines = static_cast<std::uint64_t>(std::ranges::count(lines_, '\n'));
-    if (!sink_.submit(std::exchange(lines_, {}))) metrics_.log_lines_dropped.add(lines);
+    const std::uint64_t count = std::exchange(count_, 0);
+    if (!sink_.submit(std::exchange(lines_, {}))) metrics_.log_lines_dropped.add(count);
 }
 
 }  // namespace havn::gateway

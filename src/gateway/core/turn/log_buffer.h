@@ -2,6 +2,7 @@
 // enough; then they go to a sink in one piece.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "gateway/core/turn/access_log.h"
@@ -40,6 +41,7 @@ class LogBuffer final : public Timer {
     Metrics& metrics_;
     LineSink& sink_;
     std::string lines_;
+    std::uint64_t count_ = 0;  // of them
 };
 
 }  // namespace havn::gateway
