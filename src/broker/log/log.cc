@@ -84,7 +84,7 @@ Journal::Placement Log::append(const Message& message, std::span<const QueueId> 
     tail_.make_room(bytes);
     Segment& segment = tail_.segment();
     const Placement placement{{segment.name.number, segment.deliveries}, tail_.offset()};
-    tail_.add(bytes, [&](ByteBuffer& out, Place at) {
+    tail_.put_record(bytes, [&](ByteBuffer& out, Place at) {
         add_message(out, at, segment.deliveries, queues, parts, published);
     });
     segment.add_deliveries(queues.size(), parts.body.size());

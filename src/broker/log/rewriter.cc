@@ -104,8 +104,9 @@ void Rewriter::move(const MessageRecord& message) {
     Segment& to = tail.segment();
     std::uint32_t ordinal = to.deliveries;
     const std::uint32_t offset = tail.offset();
-    tail.add(bytes,
-             [&](ByteBuffer& out, Place at) { add_moved(out, at, ordinal, origin, moving_, message.parts); });
+    tail.put_record(bytes, [&](ByteBuffer& out, Place at) {
+        add_moved(out, at, ordinal, origin, moving_, message.parts);
+    });
     to.note_settles_of(from_->name.number);
     to.add_deliveries(moving_.size(), message.parts.body.size());
     for (const MovedDelivery& moved : moving_) {

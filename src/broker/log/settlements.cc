@@ -46,7 +46,8 @@ void Settlements::emit_settled() {
     in_parts(runs_, [&](std::span<const Run> part) {
         tail_.make_room(settle_bytes(part.size()));
         for (const Run& run : part) tail_.segment().note_settles_of(run.segment);
-        tail_.add(settle_bytes(part.size()), [&](ByteBuffer& out, Place at) { add_settle(out, at, part); });
+        tail_.put_record(settle_bytes(part.size()),
+                         [&](ByteBuffer& out, Place at) { add_settle(out, at, part); });
     });
 }
 
@@ -63,8 +64,8 @@ void Settlements::emit_attempts() {
     in_parts(attempts_, [&](std::span<const AttemptsOf> part) {
         tail_.make_room(attempts_bytes(part.size()));
         for (const AttemptsOf& of : part) tail_.segment().note_settles_of(of.delivery.segment);
-        tail_.add(attempts_bytes(part.size()),
-                  [&](ByteBuffer& out, Place at) { add_attempts(out, at, part); });
+        tail_.put_record(attempts_bytes(part.size()),
+                         [&](ByteBuffer& out, Place at) { add_attempts(out, at, part); });
     });
 }
 
@@ -89,8 +90,8 @@ void Settlements::carry(const Segment& leaving) {
         const Segment& of = *segments_.find(number);
         tail_.make_room(settled_set_bytes(of.settled));
         tail_.segment().note_settles_of(number);
-        tail_.add(settled_set_bytes(of.settled),
-                  [&](ByteBuffer& out, Place at) { add_settled_set(out, at, number, of.settled); });
+        tail_.put_record(settled_set_bytes(of.settled),
+                         [&](ByteBuffer& out, Place at) { add_settled_set(out, at, number, of.settled); });
         for (const auto& [ordinal, attempts] : of.attempts) attempted_.push_back({number, ordinal});
     }
     emit_attempts();

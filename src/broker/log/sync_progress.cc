@@ -21,8 +21,9 @@ void SyncProgress::emit_mark(LogTail& tail) {
     if (marked_segment_ == synced_segment_.number && synced_offset_ <= marked_offset_) return;
     tail.make_room(mark_bytes);
     if (!is_synced()) return;  // that began a new segment
-    tail.add(mark_bytes,
-             [&](ByteBuffer& out, Place at) { add_mark(out, at, synced_segment_.number, synced_offset_); });
+    tail.put_record(mark_bytes, [&](ByteBuffer& out, Place at) {
+        add_mark(out, at, synced_segment_.number, synced_offset_);
+    });
     marked_segment_ = synced_segment_.number;
     marked_offset_ = synced_offset_;
 }

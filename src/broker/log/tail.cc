@@ -20,13 +20,6 @@ void LogTail::begin(std::uint32_t number, Topology topology) {
     begin_segment(number);
 }
 
-void LogTail::advance(std::uint64_t bytes) {
-    HAVN_ASSERT(offset_ + bytes <= UINT32_MAX, "a segment's offsets have 32 bits");
-    offset_ += static_cast<std::uint32_t>(bytes);
-    position_ += bytes;
-    batch_.chunks.back().size += bytes;
-}
-
 void LogTail::begin_segment(std::uint32_t number) {
     segment_ = &segments_.begin({number, salt_()});
     offset_ = 0;

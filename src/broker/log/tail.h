@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
 #include "broker/core/message/journal.h"
 #include "broker/log/record.h"
 #include "broker/log/segment.h"
@@ -31,14 +32,18 @@ class LogTail {
     void begin(std::uint32_t number, Topology topology);
     bool begun() const { return segment_ != nullptr; }
 
-    // add(bytes) makes room for one record of that size, which may begin the next segment, and then has
-    // `write(buffer, place)` write it; to know the place before, make_room() may be called first.
+    // make_room() may begin the next segment; from then on segment() and offset() say where a record of that
+    // size goes, and put_record() has `write(buffer, place)` write it there. add() does both.
     void make_room(std::uint64_t bytes);
+    template <class Write>
+    void put_record(std::uint64_t bytes, Write write) {
+        write(batch_.bytes, here());
+        advance(bytes);
+    }
     template <class Write>
     void add(std::uint64_t bytes, Write write) {
         make_room(bytes);
-        write(batch_.bytes, here());
-        advance(bytes);
+        put_record(bytes, write);
     }
     void put(std::string_view key, std::string_view value);
     void erase(std::string_view key);
@@ -64,7 +69,12 @@ class LogTail {
 
   private:
     Place here() const { return {segment_->name.salt, offset_}; }
-    void advance(std::uint64_t bytes);
+    void advance(std::uint64_t bytes) {
+        HAVN_ASSERT(offset_ + bytes <= UINT32_MAX, "a segment's offsets have 32 bits");
+        offset_ += static_cast<std::uint32_t>(bytes);
+        position_ += bytes;
+        batch_.chunks.back().size += bytes;
+    }
     void begin_segment(std::uint32_t number);
     void roll();
 

@@ -49,12 +49,11 @@ Outcome Publisher::publish() {
     }
     ++context_.broker.counters.published;
     if (confirms_.on()) confirms_.count_publish();
-    targets_.assign(route.queues.begin(), route.queues.end());
-    if (targets_.empty() && !replies_.forward(content)) {
+    if (route.queues.empty() && !replies_.forward(content)) {
         ++context_.broker.counters.unroutable;
         if (content.mandatory) return_message(content);
     }
-    const bool refused = drop_full_queues(content);
+    const bool refused = choose_targets(route, content);
     bool stored = false;
     if (!targets_.empty()) {
         Publication publication{{content.exchange, content.routing_key, content.raw_properties, content.body},
@@ -75,10 +74,14 @@ Outcome Publisher::publish() {
     return {};
 }
 
-// Whether one of them was at its limit and told to refuse.
-bool Publisher::drop_full_queues(const Content& content) {
+// The queues of the route that take the message. Whether one was at its limit and told to refuse.
+bool Publisher::choose_targets(const Route& route, const Content& content) {
     const bool promised = confirms_.on() && content.properties.persistent();
-    return std::erase_if(targets_, [&](Queue* queue) { return !queue->accepts_another(promised); }) > 0;
+    targets_.clear();
+    for (Queue* const queue : route.queues) {
+        if (queue->accepts_another(promised)) targets_.push_back(queue);
+    }
+    return targets_.size() < route.queues.size();
 }
 
 void Publisher::return_message(const Content& content) {

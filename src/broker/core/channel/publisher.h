@@ -46,7 +46,7 @@ class Publisher {
     }
     Outcome publish();
     Outcome check_properties(const amqp::Properties& properties) const;
-    bool drop_full_queues(const Content& content);
+    bool choose_targets(const Route& route, const Content& content);
     void return_message(const Content& content);
 
     const ChannelContext& context_;

@@ -276,11 +276,12 @@ void Queue::deliver_ready() {
             waits_for_credit_ = true;
             return;
         }
-        if (must_wait_for_memory(ready_.front())) return;
-        const Result<MessagePtr> message = vhost_.store().content(ready_.front());
+        const Entry& front = ready_.front();
+        if (must_wait_for_memory(front)) return;
+        const Result<MessagePtr> message = vhost_.store().content(front);
         if (!message && !is_lost(message.error())) return try_again_later();
         if (message) {
-            deliver_front(*consumer, with_attempts(ready_.front(), *message));
+            deliver_front(*consumer, with_attempts(front, *message));
         } else {
             settle_front();
         }
