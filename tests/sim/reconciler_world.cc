@@ -306,7 +306,7 @@ void ReconcilerWorld::tell_components() {
 void ReconcilerWorld::tell(Components::Update update) {
     control_->is_telling = true;
     const bool refuses = goes_wrong(6), is_silent = goes_wrong(10);
-    const auto answered = [this, update](Result<Json> answer) {
+    const auto answered = [this, update](Result<> answer) {
         control_->is_telling = false;
         control_->components.answered(update, answer, scheduler_.now());
         tell_components();
@@ -319,7 +319,7 @@ void ReconcilerWorld::tell(Components::Update update) {
         const Error gone{Error::Kind::unavailable, "nobody listens", {}};
         const Error refused{Error::Kind::conflict, "'orders' is in the way", {}};
         if (component.pid == 0) return answered(std::unexpected(gone));
-        refuses ? answered(std::unexpected(refused)) : answered(Json::object());
+        refuses ? answered(std::unexpected(refused)) : answered({});
     });
     if (!is_silent) return;
     later(tell_timeout, tell_timeout,

@@ -111,7 +111,7 @@ std::optional<Components::Update> Components::next(Time now) const {
     return update;
 }
 
-Components::Note Components::answered(const Update& update, const Result<Json>& answer, Time now) {
+Components::Note Components::answered(const Update& update, const Result<>& answer, Time now) {
     const auto found = components_.find(update.name);
     if (found == components_.end() || found->second.generation != update.generation) return {};
     Component& component = found->second;

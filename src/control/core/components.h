@@ -54,7 +54,7 @@ class Components {
         std::string line;
         bool is_problem = false;
     };
-    Note answered(const Update& update, const Result<Json>& answer, Time now);
+    Note answered(const Update& update, const Result<>& answer, Time now);
 
     // Whether the component, if it runs, knows the configuration in force.
     bool knows(const std::string& name) const;

@@ -21,7 +21,7 @@ const Error refusal{Error::Kind::conflict, "'orders' is in the way", "delete it"
 const Error deaf{Error::Kind::unavailable, "nobody listens", {}};
 
 // Tells everybody who has to be told now, with the same answer; returns how often somebody was.
-int tell(Components& components, Time now, Result<Json> answer = Json::object()) {
+int tell(Components& components, Time now, Result<> answer = {}) {
     int asked = 0;
     while (std::optional<Components::Update> update = components.next(now)) {
         components.answered(*update, answer, now);
@@ -83,13 +83,13 @@ TEST(Components, a_cause_is_logged_when_it_changes) {
     Components components;
     components.set(anything(false));
     components.on_table(Json::array({row("gateway", 10)}));
-    const auto note = [&](const Result<Json>& answer) {
+    const auto note = [&](const Result<>& answer) {
         components.try_again();
         return components.answered(components.next(start).value(), answer, start).line;
     };
     EXPECT_NE(note(std::unexpected(refusal)).find("'orders' is in the way"), std::string::npos);
     EXPECT_EQ(note(std::unexpected(refusal)), "");
-    EXPECT_NE(note(Json::object()), "");
+    EXPECT_NE(note({}), "");
 }
 
 TEST(Components, the_answer_to_a_former_configuration_means_nothing) {
@@ -98,7 +98,7 @@ TEST(Components, the_answer_to_a_former_configuration_means_nothing) {
     components.on_table(Json::array({row("gateway", 10)}));
     const Components::Update former = *components.next(start);
     components.set(anything(false));
-    components.answered(former, Json::object(), start);
+    components.answered(former, {}, start);
     EXPECT_FALSE(components.knows("gateway"));
 }
 

@@ -41,7 +41,7 @@ QueueState read_queue(JsonReader& reader) {
 io::Task<Result<>> EmbeddedEngine::apply(broker::Config config) {
     rpc::Client client(address_);
     const Result<Json> answer =
-        co_await client.request("PUT", "/config", broker::to_json(config), engine_timeout);
+        co_await client.request("PUT", "/config", broker::to_json(config), engine_apply_timeout);
     if (!answer) co_return std::unexpected(answer.error());
     co_return Result<>();
 }

@@ -149,8 +149,8 @@ Api::Answer Api::manifest(rpc::Request) {
 // Before anything was applied it is ours: it may run already.
 QueueEngine& Api::engine() {
     const std::optional<Compiled>& compiled = reconciler_.state().compiled();
-    if (compiled && !compiled->supervisor.embedded_broker) return external_engine_;
-    return embedded_engine_;
+    if (compiled && !compiled->supervisor.embedded_broker) return engines_.external;
+    return engines_.embedded;
 }
 
 // What it is short of, as the gateway sees it.

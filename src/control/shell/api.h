@@ -8,8 +8,7 @@
 #include <string>
 
 #include "control/core/api_requests.h"
-#include "control/engine/embedded_engine.h"
-#include "control/engine/external_engine.h"
+#include "control/engine/queue_engine.h"
 #include "control/shell/change_stream.h"
 #include "control/shell/component_link.h"
 #include "control/shell/reconciler_driver.h"
@@ -22,10 +21,18 @@ class Api {
   public:
     // All three are owned by the process and outlive the server. Paths are relative to the data folder, the
     // working directory.
-    Api(ReconcilerDriver& reconciler, SupervisorLink& supervisor, ComponentLink& components)
+    // What is behind the queues: the platform's own broker, or one that runs elsewhere.
+    struct Engines {
+        QueueEngine& embedded;
+        QueueEngine& external;
+    };
+
+    // Everything is owned by the process and outlives this.
+    Api(ReconcilerDriver& reconciler, SupervisorLink& supervisor, ComponentLink& components, Engines engines)
         : reconciler_(reconciler),
           supervisor_(supervisor),
           components_(components),
+          engines_(engines),
           stream_(reconciler, supervisor, components) {}
 
     void add_routes(rpc::Server& server);
@@ -64,9 +71,8 @@ class Api {
     ReconcilerDriver& reconciler_;
     SupervisorLink& supervisor_;
     ComponentLink& components_;
+    Engines engines_;
     ChangeStream stream_;
-    EmbeddedEngine embedded_engine_{"unix:run/broker.sock"};
-    ExternalEngine external_engine_;
     std::string recent_metrics_;
     std::optional<Time> recent_since_;
 };

@@ -12,6 +12,7 @@ constexpr Duration answer_timeout = seconds(5);
 
 void ComponentLink::set(const Compiled& compiled) {
     components_.set(compiled);
+    broker_ = compiled.broker;
     wake_.cancel();
 }
 
@@ -33,12 +34,22 @@ Task<void> ComponentLink::keep_informed() {
             [[maybe_unused]] auto woken = co_await wake_.async_wait(io::result);
             continue;
         }
-        rpc::Client client("unix:run/" + update->name + ".sock");
-        const Result<Json> answer = co_await client.request("PUT", "/config", update->config, answer_timeout);
+        const Result<> answer = co_await tell(*update, broker_);
         const Components::Note note = components_.answered(*update, answer, io::now());
         if (note.line.empty()) continue;
         note.is_problem ? log::warning("{}", note.line) : log::info("{}", note.line);
     }
+}
+
+Task<Result<>> ComponentLink::tell(Components::Update update, broker::Config broker) {
+    if (update.name == "broker") {
+        Result<> applied = co_await engine_.apply(std::move(broker));
+        co_return applied;
+    }
+    rpc::Client client = gateway();
+    const Result<Json> answer = co_await client.request("PUT", "/config", update.config, answer_timeout);
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return Result<>();
 }
 
 Task<bool> ComponentLink::gateway_follows(std::set<std::string> services) {

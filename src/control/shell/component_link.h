@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "control/core/components.h"
+#include "control/engine/queue_engine.h"
 #include "control/shell/supervisor_link.h"
 #include "io/asio.h"
 #include "rpc/client.h"
@@ -16,9 +17,10 @@ namespace havn::control {
 
 class ComponentLink {
   public:
-    // `supervisor`, whose table says who runs, is owned by the process and outlives this.
-    ComponentLink(io::Executor executor, const SupervisorLink& supervisor)
-        : supervisor_(supervisor), wake_(executor) {}
+    // `supervisor`, whose table says who runs, and `engine`, by which the broker is told, are owned by the
+    // process and outlive this.
+    ComponentLink(io::Executor executor, const SupervisorLink& supervisor, QueueEngine& engine)
+        : supervisor_(supervisor), engine_(engine), wake_(executor) {}
 
     // What must hold from now on.
     void set(const Compiled& compiled);
@@ -41,9 +43,13 @@ class ComponentLink {
     static rpc::Client gateway() { return rpc::Client("unix:run/gateway.sock"); }
 
   private:
+    Task<Result<>> tell(Components::Update update, broker::Config broker);
+
     const SupervisorLink& supervisor_;
+    QueueEngine& engine_;
     io::Timer wake_;
     Components components_;
+    broker::Config broker_;  // of the configuration in force
 };
 
 }  // namespace havn::control

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "control/engine/embedded_engine.h"
 #include "io/clock.h"
 #include "io/loop.h"
 #include "rpc/server.h"
@@ -21,7 +22,8 @@ struct ComponentLinkTest : testing::Test {
     std::pair<io::Fd, io::Fd> ends = io::Link::make_pair().value();
     SupervisorLink link{loop.executor(), std::move(ends.first)};
     io::Link supervisor{loop.executor(), std::move(ends.second)};
-    ComponentLink components{loop.executor(), link};
+    EmbeddedEngine engine{"unix:run/broker.sock"};
+    ComponentLink components{loop.executor(), link, engine};
     rpc::Server gateway{loop.executor()};
     std::optional<Error> answer;
     int asked = 0;

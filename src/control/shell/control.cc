@@ -3,6 +3,8 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "control/engine/embedded_engine.h"
+#include "control/engine/external_engine.h"
 #include "control/shell/api.h"
 #include "control/shell/file_revision_store.h"
 #include "control/shell/file_scale_store.h"
@@ -20,9 +22,9 @@ class Process {
   public:
     explicit Process(io::Fd link)
         : supervisor_(loop_.executor(), std::move(link)),
-          components_(loop_.executor(), supervisor_),
+          components_(loop_.executor(), supervisor_, embedded_engine_),
           reconciler_(loop_.executor(), {revisions_, scales_, files_, supervisor_, components_}),
-          api_(reconciler_, supervisor_, components_),
+          api_(reconciler_, supervisor_, components_, {embedded_engine_, external_engine_}),
           server_(loop_.executor()),
           metrics_(loop_.executor(),
                    [this](rpc::Request request) { return api_.recent_metrics(std::move(request)); }) {}
@@ -42,6 +44,8 @@ class Process {
     FileRevisionStore revisions_{"applied"};
     FileScaleStore scales_{"applied/scale.json"};
     ComponentFiles files_{"applied/parts"};
+    EmbeddedEngine embedded_engine_{"unix:run/broker.sock"};
+    ExternalEngine external_engine_;
     ComponentLink components_;
     ReconcilerDriver reconciler_;
     Api api_;
