@@ -7,8 +7,9 @@
 // things to whoever scales workers.
 //
 // Every call ends: with an answer, with the engine's own refusal, or with Error::unavailable when it does not
-// answer within engine_timeout (apply(): engine_apply_timeout). Error::not_found: there is no such queue, or the engine answers no such
-// question; the remedy says whom to ask. An engine outlives its calls; calls may run side by side.
+// answer within engine_timeout (apply(): engine_apply_timeout). Error::not_found: there is no such queue, or
+// the engine answers no such question; the remedy says whom to ask. An engine outlives its calls; calls may
+// run side by side.
 #pragma once
 
 #include <cstdint>

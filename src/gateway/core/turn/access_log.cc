@@ -21,7 +21,7 @@ void append_text_field(std::string& out, std::string_view key, std::string_view 
     out += '"';
 }
 
-// Characters that stand for themselves in a JSON text. A table, because every byte of every line is asked for.
+// Characters that stand for themselves in a JSON text. A table, as every byte of every line is looked up.
 constexpr std::array<bool, 256> plain_characters = [] {
     std::array<bool, 256> plain{};
     for (std::size_t c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';

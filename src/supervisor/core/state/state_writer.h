@@ -56,8 +56,8 @@ class StateWriter {
     void forget_unused(const ProcessTable& table);
 
     std::string run_;
-    std::uint64_t base_;       // the present one
-    bool incomplete_ = false;  // what was made is not all on the disk
+    std::uint64_t base_;                   // the present one
+    bool incomplete_ = false;              // what was made is not all on the disk
     std::uint64_t endpoints_version_ = 0;  // as written last
     std::unordered_map<InstanceId, Row> rows_;
     std::map<const Program*, Specification> specifications_;
