@@ -5,7 +5,7 @@
 namespace havn::control {
 namespace {
 
-constexpr Time start = Time(std::chrono::hours(1));
+constexpr Time an_hour = Time(std::chrono::hours(1));
 
 Compiled anything(bool embedded_broker = true) {
     Compiled compiled;
@@ -35,19 +35,19 @@ TEST(Components, each_is_told_once_and_its_successor_anew) {
     components.set(anything());
     EXPECT_EQ(components.due(), Time::max()) << "nobody runs";
     components.on_table(Json::array({row("gateway", 10), row("broker", 11, "starting")}));
-    EXPECT_EQ(tell(components, start), 2);
+    EXPECT_EQ(tell(components, an_hour), 2);
     EXPECT_TRUE(components.knows("gateway") && components.knows("broker"));
     components.on_table(Json::array({row("gateway", 12), row("broker", 11)}));
-    EXPECT_EQ(tell(components, start), 1);
+    EXPECT_EQ(tell(components, an_hour), 1);
     components.set(anything());
-    EXPECT_EQ(tell(components, start), 2);
+    EXPECT_EQ(tell(components, an_hour), 2);
 }
 
 TEST(Components, a_broker_elsewhere_is_not_told) {
     Components components;
     components.set(anything(false));
     components.on_table(Json::array({row("gateway", 10), row("broker", 11)}));
-    EXPECT_EQ(tell(components, start), 1);
+    EXPECT_EQ(tell(components, an_hour), 1);
     EXPECT_TRUE(components.knows("broker"));
 }
 
@@ -55,9 +55,9 @@ TEST(Components, one_that_does_not_listen_yet_is_asked_again_at_once_and_refuses
     Components components;
     components.set(anything(false));
     components.on_table(Json::array({row("gateway", 10, "starting")}));
-    EXPECT_EQ(tell(components, start, std::unexpected(deaf)), 1);
+    EXPECT_EQ(tell(components, an_hour, std::unexpected(deaf)), 1);
     EXPECT_TRUE(components.refusals().empty());
-    EXPECT_LE(components.due(), start + milliseconds(20));
+    EXPECT_LE(components.due(), an_hour + milliseconds(20));
     EXPECT_EQ(tell(components, components.due()), 1);
 }
 
@@ -65,7 +65,7 @@ TEST(Components, one_that_refuses_is_asked_again_after_growing_pauses) {
     Components components;
     components.set(anything(false));
     components.on_table(Json::array({row("gateway", 10)}));
-    Time now = start;
+    Time now = an_hour;
     for (const Duration pause : {seconds(1), seconds(2), seconds(4), seconds(8), seconds(10), seconds(10)}) {
         EXPECT_EQ(tell(components, now, std::unexpected(refusal)), 1);
         EXPECT_EQ(components.refusals().at("gateway").text(), refusal.text());
@@ -85,7 +85,7 @@ TEST(Components, a_cause_is_logged_when_it_changes) {
     components.on_table(Json::array({row("gateway", 10)}));
     const auto note = [&](const Result<>& answer) {
         components.try_again();
-        return components.answered(components.next(start).value(), answer, start).line;
+        return components.answered(components.next(an_hour).value(), answer, an_hour).line;
     };
     EXPECT_NE(note(std::unexpected(refusal)).find("'orders' is in the way"), std::string::npos);
     EXPECT_EQ(note(std::unexpected(refusal)), "");
@@ -96,9 +96,9 @@ TEST(Components, the_answer_to_a_former_configuration_means_nothing) {
     Components components;
     components.set(anything(false));
     components.on_table(Json::array({row("gateway", 10)}));
-    const Components::Update former = *components.next(start);
+    const Components::Update former = *components.next(an_hour);
     components.set(anything(false));
-    components.answered(former, {}, start);
+    components.answered(former, {}, an_hour);
     EXPECT_FALSE(components.knows("gateway"));
 }
 
@@ -107,7 +107,7 @@ TEST(Components, a_table_of_anything_is_read) {
     components.set(anything());
     components.on_table(Json::array(
         {1, Json::object(), {{"name", 3}, {"kind", "platform"}, {"state", "ready"}}, row("gateway", -1)}));
-    EXPECT_EQ(tell(components, start), 0);
+    EXPECT_EQ(tell(components, an_hour), 0);
 }
 
 TEST(Components, the_gateway_follows_when_it_knows_every_ready_instance) {

@@ -8,7 +8,7 @@
 namespace havn::control {
 namespace {
 
-constexpr Time start{};
+constexpr Time beginning{};
 
 Submission submission(std::string_view text) {
     manifest::Parsed parsed = manifest::parse_toml(text, "havn.toml");
@@ -35,23 +35,23 @@ struct Platform {
     std::optional<Commit> commit;
     int port = 28'000;
 
-    void run(Time now = start) {
+    void run(Time now = beginning) {
         while (!effects.empty()) {
             Effect effect = std::move(effects.front());
             effects.erase(effects.begin());
             std::visit([&](auto& one) { perform(one, now); }, effect);
         }
     }
-    Ticket ask(Change change, Time now = start) {
+    Ticket ask(Change change, Time now = beginning) {
         const Ticket ticket = reconciler.submit(std::move(change), now, effects);
         run(now);
         return ticket;
     }
-    Ticket apply(std::string_view text, bool force = false, Time now = start) {
+    Ticket apply(std::string_view text, bool force = false, Time now = beginning) {
         return ask(ApplyChange{submission(text), force}, now);
     }
     Ticket scale(Counts counts) { return ask(ScaleChange{"", std::move(counts)}); }
-    void answer(Answer answer, Error cause = {}, Time now = start) {
+    void answer(Answer answer, Error cause = {}, Time now = beginning) {
         ASSERT_TRUE(question);
         const std::uint64_t number = std::exchange(question, std::nullopt)->question;
         reconciler.answered(number, answer, std::move(cause), now, effects);
@@ -202,7 +202,7 @@ TEST(Reconciler, what_may_have_been_accepted_is_taken_back_until_the_supervisor_
     EXPECT_EQ(platform.question->desired.revision, 1u);
     platform.answer(Answer::unknown, no);
     EXPECT_FALSE(platform.question);
-    EXPECT_EQ(platform.reconciler.deadline(), start + Reconciler::restore_pause);
+    EXPECT_EQ(platform.reconciler.deadline(), beginning + Reconciler::restore_pause);
     platform.reconciler.tick(platform.reconciler.deadline(), platform.effects);
     platform.run();
     ASSERT_TRUE(platform.question);
@@ -218,8 +218,8 @@ TEST(Reconciler, a_late_answer_to_an_older_question_means_nothing) {
     platform.supervisor_answers = false;
     const Ticket ticket = platform.apply(one_web);
     const std::uint64_t question = platform.question->question;
-    platform.reconciler.answered(question + 1, Answer::accepted, {}, start, platform.effects);
-    platform.reconciler.answered(question - 1, Answer::refused, no, start, platform.effects);
+    platform.reconciler.answered(question + 1, Answer::accepted, {}, beginning, platform.effects);
+    platform.reconciler.answered(question - 1, Answer::refused, no, beginning, platform.effects);
     platform.run();
     EXPECT_FALSE(platform.replies.contains(ticket));
     platform.answer(Answer::accepted);
@@ -246,10 +246,10 @@ TEST(Reconciler, whoever_waits_too_long_goes_without_and_the_next_is_not_skipped
     platform.supervisor_answers = false;
     const Ticket first = platform.apply(one_web);
     const Ticket second = platform.apply(two_services);
-    const Time later = start + seconds(20);
+    const Time later = beginning + seconds(20);
     const Ticket third = platform.apply(two_services, false, later);
-    EXPECT_EQ(platform.reconciler.deadline(), start + Reconciler::wait_max);
-    platform.reconciler.tick(start + Reconciler::wait_max, platform.effects);
+    EXPECT_EQ(platform.reconciler.deadline(), beginning + Reconciler::wait_max);
+    platform.reconciler.tick(beginning + Reconciler::wait_max, platform.effects);
     platform.run();
     EXPECT_EQ(platform.error(second).kind, Error::Kind::unavailable);
     EXPECT_EQ(platform.reconciler.deadline(), later + Reconciler::wait_max);
@@ -263,8 +263,8 @@ TEST(Reconciler, waiting_makes_nothing_due_before_its_end) {
     Platform platform;
     platform.supervisor_answers = false;
     platform.apply(one_web);
-    for (int i = 0; i < 5; ++i) platform.apply(two_services, false, start + seconds(i));
-    EXPECT_EQ(platform.reconciler.deadline(), start + Reconciler::wait_max);
+    for (int i = 0; i < 5; ++i) platform.apply(two_services, false, beginning + seconds(i));
+    EXPECT_EQ(platform.reconciler.deadline(), beginning + Reconciler::wait_max);
 }
 
 TEST(Reconciler, a_scale_writes_no_revision_and_asks_for_nothing_but_the_number) {
