@@ -22,7 +22,6 @@ constexpr Duration part_answer_timeout = seconds(3);
 constexpr Duration command_timeout = seconds(10);
 constexpr Duration log_poll_interval = milliseconds(100);
 constexpr const char* only_app = "";  // a project platform has one application, without a key
-constexpr const char* log_folder = "logs";
 constexpr Duration metrics_age_max = seconds(1);
 
 // The shown name of a row's program.

@@ -12,8 +12,7 @@
 namespace havn::control {
 namespace {
 
-constexpr std::size_t failure_lines = 15;  // of a failed instance's log, sent along
-constexpr const char* log_folder = "logs";
+constexpr std::size_t failure_lines = 15;          // of a failed instance's log, sent along
 constexpr Duration knowing_patience = seconds(5);  // for gateway and broker to take what is new
 constexpr Duration sign_of_life = seconds(5);      // the longest silence of a progress
 

@@ -13,6 +13,8 @@
 
 namespace havn::control {
 
+inline constexpr const char* log_folder = "logs";  // of the instances, within the data folder
+
 class ChangeStream {
   public:
     // All three are owned by the process and outlive every stream.

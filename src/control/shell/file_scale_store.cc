@@ -7,7 +7,7 @@
 namespace havn::control {
 namespace {
 
-Error damaged(const std::string& path, const Error& cause) {
+Error damaged_scales(const std::string& path, const Error& cause) {
     return {Error::Kind::corrupt, path + ": " + cause.message,
             "remove it, and scale anew what shall not run as the manifest says"};
 }
@@ -18,11 +18,11 @@ Result<ScaleTable> FileScaleStore::load() const {
     std::error_code ignored;
     if (!std::filesystem::exists(path_, ignored)) return ScaleTable{};
     const Result<std::string> text = io::read_file(path_);
-    if (!text) return std::unexpected(damaged(path_, text.error()));
+    if (!text) return std::unexpected(damaged_scales(path_, text.error()));
     const Result<Json> json = parse_json(*text);
-    if (!json) return std::unexpected(damaged(path_, json.error()));
+    if (!json) return std::unexpected(damaged_scales(path_, json.error()));
     Result<ScaleTable> table = scale_table_from_json(*json);
-    if (!table) return std::unexpected(damaged(path_, table.error()));
+    if (!table) return std::unexpected(damaged_scales(path_, table.error()));
     return table;
 }
 
