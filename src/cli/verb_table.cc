@@ -7,7 +7,7 @@
 namespace havn::cli {
 namespace {
 
-constexpr VerbEntry table[] = {
+constexpr VerbEntry verb_entries[] = {
     {"init", "write a havn.toml for what stands in this folder",
      "Write a commented havn.toml for what stands in a folder. Never overwrites one."},
     {"up", "start everything the manifest names, or apply what changed",
@@ -50,12 +50,12 @@ constexpr VerbEntry table[] = {
 }  // namespace
 
 std::span<const VerbEntry> verb_table() {
-    return table;
+    return verb_entries;
 }
 
 const VerbEntry& verb_entry(std::string_view name) {
-    const auto found = std::ranges::find(table, name, &VerbEntry::name);
-    HAVN_ASSERT(found != std::end(table), "every verb has a row");
+    const auto found = std::ranges::find(verb_entries, name, &VerbEntry::name);
+    HAVN_ASSERT(found != std::end(verb_entries), "every verb has a row");
     return *found;
 }
 
