@@ -141,18 +141,20 @@ TEST(Vhost, comes_back_after_a_restart_with_what_is_its_own) {
 
 TEST(Vhost, that_leaves_the_configuration_keeps_what_is_in_it_until_it_is_back) {
     World world(two_vhosts());
-    Client there(world, in_shop);
-    amqp::TableWriter arguments;
-    arguments.integer("x-expires", 1'000).integer("x-message-ttl", 60'000);
-    there.declare("brief", arguments.table());
-    there.publish("", "brief", "kept", persistent());
-    there.publish("", "orders", "kept", persistent());
     Config without = two_vhosts();
     without.vhosts.pop_back();
-    world.config = without;
-    ASSERT_TRUE(world.broker->apply(without));
-    EXPECT_EQ(there.expect_connection_close(), "320 CONNECTION_FORCED - vhost 'shop' is deleted");
-    there.vanish();
+    {
+        Client there(world, in_shop);
+        amqp::TableWriter arguments;
+        arguments.integer("x-expires", 1'000).integer("x-message-ttl", 60'000);
+        there.declare("brief", arguments.table());
+        there.publish("", "brief", "kept", persistent());
+        there.publish("", "orders", "kept", persistent());
+        world.config = without;
+        ASSERT_TRUE(world.broker->apply(without));
+        EXPECT_EQ(there.expect_connection_close(), "320 CONNECTION_FORCED - vhost 'shop' is deleted");
+        there.vanish();
+    }
     EXPECT_FALSE(world.has_queue("orders"));
     world.advance(seconds(20));
     EXPECT_EQ(refusal(world, {.vhost = "shop"}), "530 NOT_ALLOWED - vhost shop not found");
