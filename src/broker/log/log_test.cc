@@ -9,7 +9,7 @@
 #include <mutex>
 
 #include "base/crc32c.h"
-#include "broker/log/log_fixture.h"
+#include "broker/log/log_fixture_testing.h"
 
 namespace havn::broker {
 namespace {

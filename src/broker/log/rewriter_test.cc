@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "broker/log/log_fixture.h"
+#include "broker/log/log_fixture_testing.h"
 #include "broker/log/version_1_log_testing.h"
 
 namespace havn::broker {
